@@ -1,0 +1,146 @@
+"""Strict readers shared by parsers. Everything unknown is refused with `ContractError` (rules G1.*)."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Context, Decimal, InvalidOperation
+from typing import Any
+
+from include.core.errors import ContractError
+
+# 28 digits, the default, fail on quantize to 18 places above 1e10.
+CONTEXT = Context(prec=60)
+SCALE = Decimal(1).scaleb(-18)
+ABSENT = frozenset({"", "-", "\u2013", "\u2014", ".", "ND", "NaN", "null", "N/A", "n/a"})
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+
+
+def refuse(message: str, rule: str, action: str = "look at the rejected payload; if the source changed, change its parser") -> ContractError:
+    """The error for bytes that break a contract. `raise refuse(...)`."""
+    return ContractError(message, rule=rule, action=action)
+
+
+def number(text: str | Decimal | int, *, grouped: bool = False, parens: bool = False) -> Decimal:
+    """An exact Decimal that fits DECIMAL(38,18). Floats, NaN, infinities and unknown tokens are refused.
+
+    `grouped` admits 1,234.5; `parens` admits (56.7) as a negative.
+    """
+    if isinstance(text, bool) or not isinstance(text, str | Decimal | int):
+        raise refuse(f"not a number: {type(text).__name__}", "G1.type")
+    raw = str(text).strip()
+    token = raw
+    if parens and token.startswith("(") and token.endswith(")"):
+        token = "-" + token[1:-1]
+    if grouped and _GROUPED.fullmatch(token):
+        token = token.replace(",", "")
+    if not _NUMBER.fullmatch(token):
+        raise refuse(f"not a number: {raw[:40]!r}", "G1.type")
+    try:
+        value = CONTEXT.create_decimal(token)
+        exact = value.quantize(SCALE, context=CONTEXT)
+    except InvalidOperation:
+        raise refuse(f"number out of range: {raw[:40]!r}", "G1.range") from None
+    if abs(exact) >= Decimal(10) ** 20:
+        raise refuse(f"number out of range: {raw[:40]!r}", "G1.range")
+    if exact != value:
+        raise refuse(f"more than 18 decimals: {raw[:40]!r}", "G1.range")
+    return exact
+
+
+def maybe_number(text: str | None, **kinds: bool) -> Decimal | None:
+    """`number`, or None for a token that means "no reading". Absent is never zero."""
+    return None if text is None or text.strip() in ABSENT else number(text, **kinds)
+
+
+def decode(body: bytes, codec: str) -> str:
+    """Strict text in the declared codec, without BOM; NUL is refused."""
+    if codec.lower().replace("-", "") != "utf16" and body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise refuse("UTF-16 where another encoding is declared", "G1.encoding")
+    try:
+        text = body.decode("utf-8-sig" if codec == "utf-8" else codec, errors="strict")
+    except (UnicodeDecodeError, LookupError):
+        raise refuse(f"bytes are not {codec}", "G1.encoding") from None
+    if "\x00" in text:
+        raise refuse("NUL byte in text", "G1.encoding")
+    return text
+
+
+def _no_constant(token: str) -> Any:
+    raise refuse(f"{token} in JSON", "G1.nan")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) != len(pairs):
+        raise refuse("duplicate key in JSON", "G1.duplicate_key")
+    return out
+
+
+def read_json(body: bytes) -> Any:
+    """JSON with exact numbers; NaN, infinities, duplicate keys and deep nesting are refused."""
+    text = decode(body, "utf-8")
+    try:
+        return json.loads(
+            text, parse_float=_exact, parse_constant=_no_constant, object_pairs_hook=_no_duplicates
+        )
+    except (ValueError, RecursionError) as error:
+        rule = "G1.depth" if isinstance(error, RecursionError) else "G1.syntax"
+        raise refuse("JSON nested too deep" if rule == "G1.depth" else "not JSON", rule) from None
+
+
+def _exact(token: str) -> Decimal:
+    try:
+        value = CONTEXT.create_decimal(token)
+    except InvalidOperation:
+        raise refuse(f"number out of range: {token[:40]!r}", "G1.range") from None
+    if not value.is_finite():
+        raise refuse(f"number out of range: {token[:40]!r}", "G1.range")
+    return value
+
+
+def read_csv(text: str) -> list[list[str]]:
+    """All cells as text. A bare quote or NUL is refused."""
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise refuse(f"not CSV: {error}", "G1.syntax") from None
+
+
+def columns(header: list[str], required: dict[str, str]) -> dict[str, int]:
+    """Position by column name: `required` maps our name to the header's text. Missing or doubled: refused."""
+    found = [h.strip() for h in header]
+    out = {}
+    for name, title in required.items():
+        if found.count(title) != 1:
+            raise refuse(f"column {title!r} stands {found.count(title)} times in the header", "G1.columns")
+        out[name] = found.index(title)
+    return out
+
+
+def day(text: str, fmt: str) -> date:
+    """A date in the one declared format (`%Y-%m-%d`, `%m/%d/%Y`, ...)."""
+    try:
+        return datetime.strptime(text.strip(), fmt).date()
+    except ValueError:
+        raise refuse(f"not a date in {fmt}: {text[:40]!r}", "G1.date") from None
+
+
+def not_after(day_: date, limit: date, what: str) -> date:
+    """Refuses days after `limit` (rule G1.future)."""
+    if day_ > limit:
+        raise refuse(f"{what} {day_} lies in the future", "G1.future")
+    return day_
+
+
+def unique(cells: Iterator[tuple[Any, Any]] | list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Cells by key: an identical repeat is one cell, a conflicting repeat is refused (rule G1.conflict)."""
+    out: dict[Any, Any] = {}
+    for key, value in cells:
+        if key in out and out[key] != value:
+            raise refuse(f"two values for {key}", "G1.conflict")
+        out[key] = value
+    return out

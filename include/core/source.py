@@ -1,0 +1,108 @@
+"""What a source declares: one file, one provider, a `SOURCE` and its pure parse functions."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+from include.core.shapes import Parsed
+
+Kind = Literal["WINDOW", "SNAPSHOT", "INBOX"]
+Restates = Literal["all", "window", "none"]
+Clock = Literal["policy", "rates", "etf_flows", "derivatives", "onchain", "regulation", "positioning", "curated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open span of event dates `[start, end)`, and the run's instant."""
+
+    start: date
+    end: date
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request relative to the source's base URL."""
+
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    json: dict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Bytes as they were landed (inflated), with what a parser may need to know of their arrival."""
+
+    body: bytes
+    seen_at: datetime
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """When day D becomes public: `days` business days of `calendar` after D, at `at` in `zone`."""
+
+    calendar: str
+    days: int
+    at: str  # "HH:MM"
+    zone: str = "UTC"
+    weekday: int | None = None  # 0 = Monday: the first such weekday on or after D + days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """One endpoint or table of a source.
+
+    `parse` is pure: bytes to rows, `ContractError` for anything it does not know. `requests` names what to ask
+    for a window; `follow` gives the next page (None at the end). `restates` says what a page's silence means.
+    `release` is the declared release lag; on a feed with `revises=False` it dates first versions that were
+    fetched late (`pseudo`). `expects` lists the series that should have a reading on every open day.
+    """
+
+    name: str
+    kind: Kind
+    clock: Clock
+    shape: Literal["observation", "event", "position", "document"]
+    media: Literal["csv", "json", "html", "xml"]
+    parse: Callable[[Payload], Parsed]
+    restates: Restates
+    release: Release
+    requests: Callable[[Window], Iterable[Request]] | None = None
+    follow: Callable[[Request, bytes], Request | None] | None = None
+    parser_version: str = "1"
+    revises: bool = False
+    late_after_days: int = 3  # first seen later than this after release: history, not news
+    rank: int = 0  # of two feeds of one source that disagree at one instant, the higher is current
+    expects: tuple[str, ...] = ()
+    history_days: int = 45  # how far back an ordinary fetch asks
+    max_bytes: int = 64 * 2**20
+    min_rows: int = 1  # fewer rows than this is a contract failure (rule G1.empty)
+    empty_ok: str = ""  # a reason why zero rows may be right; "" means never
+    shipped: str = ""  # a file of curated rows beside the source file, landed by the `curated` clock
+    requires: str = ""  # what a person must do, for INBOX feeds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One provider. `rank` orders sources of one series: lower is preferred."""
+
+    source_id: str
+    title: str
+    base_url: str
+    lineage_root: str
+    evidence_kind: str
+    rank: int
+    licence: str
+    credit: str
+    verified: str  # "live <date>" | "recorded" | "documented" | "guessed" (off by default)
+    feeds: tuple[Feed, ...]
+    min_interval_s: float = 1.0  # per host, across processes
+    headers: tuple[tuple[str, str], ...] = field(default=())
+    key_env: str = ""  # name of the environment variable that holds a key
+    key_header: str = ""
+
+    def feed(self, name: str) -> Feed:
+        """The feed of that name; KeyError if there is none."""
+        return {f.name: f for f in self.feeds}[name]

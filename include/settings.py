@@ -1,0 +1,111 @@
+"""The only reader of the environment and of secret files. Everything else is handed a `Settings`."""
+
+import os
+from datetime import datetime
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from include.core.clock import read_clock
+from include.core.errors import ConfigError
+from include.core.source import Source
+
+ROOT = Path(__file__).resolve().parents[1]
+_BASE = "CAPMIG_BASE_URL__"
+_OTHER = {"CAPMIG_CLOCK"}
+
+
+class Settings(BaseSettings):
+    """Configuration of one run. Keys are the upper-case field names (`CAPMIG_` for all but WAREHOUSE_HOME)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CAPMIG_", extra="ignore", hide_input_in_errors=True, frozen=True, env_ignore_empty=True
+    )
+
+    warehouse_home: Path = Field(default=Path("warehouse"), validation_alias="WAREHOUSE_HOME")
+    contact: str = "https://github.com/capital-migration/warehouse"
+    keep_versions: int = Field(default=5, ge=3, le=100)
+    threads: int = Field(default=2, ge=1, le=64)
+    fetch_deadline_s: float = Field(default=60, gt=0, le=3600)
+    fetch_tries: int = Field(default=4, ge=1, le=10)
+    retry_cap_s: float = Field(default=60, ge=0, le=3600)
+    allow_guessed: bool = False
+    base_urls: dict[str, str] = Field(default_factory=dict)
+    clock: datetime
+
+    @property
+    def home(self) -> Path:
+        """The warehouse's state directory, absolute."""
+        return self.warehouse_home.absolute()
+
+    def base_url(self, source: Source) -> str:
+        """Where a source is asked: its own host unless `CAPMIG_BASE_URL__<SOURCE>` says otherwise."""
+        return self.base_urls.get(source.source_id, source.base_url)
+
+    def key(self, source: Source) -> str:
+        """The source's key from `<NAME>` or the file named by `<NAME>_FILE`; "" if there is none."""
+        return read_secret(source.key_env) if source.key_env else ""
+
+
+def read_secret(name: str) -> str:
+    """A secret by environment or by file. The value never appears in an error."""
+    path = os.environ.get(f"{name}_FILE", "")
+    if not path:
+        return os.environ.get(name, "")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"the file named by {name}_FILE cannot be read", rule="config.secret",
+                          action=f"point {name}_FILE at a readable file or unset it") from None  # fmt: skip
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load(**overrides: object) -> Settings:
+    """Read and check the whole configuration; `ConfigError` names the first key that is wrong."""
+    from include.sources import registry
+
+    sources = registry()
+    urls = {}
+    known = {f"CAPMIG_{name.upper()}" for name in Settings.model_fields} | _OTHER
+    for key, value in os.environ.items():
+        if key.startswith(_BASE):
+            source_id = key.removeprefix(_BASE).lower()
+            parts = urlsplit(value)
+            if source_id not in sources:
+                raise ConfigError(f"{key} names no source", rule="config.unknown_source",
+                                  action=f"use one of {', '.join(sorted(sources))}")  # fmt: skip
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+                raise ConfigError(f"{key} is not a base URL", rule="config.base_url", action="write https://host/")
+            if parts.scheme == "http" and not is_loopback(value):
+                raise ConfigError(f"{key} is plain http to another host", rule="config.base_url", action="use https")
+            urls[source_id] = value.rstrip("/")
+        elif key.startswith("CAPMIG_") and key not in known:
+            raise ConfigError(f"{key} is not a known key", rule="config.unknown_key",
+                              action="see .env.example for the keys")  # fmt: skip
+    try:
+        return Settings(base_urls=urls, **({"clock": read_clock()} | overrides))
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        field = str(first["loc"][0])
+        key = field if field.isupper() else f"CAPMIG_{field.upper()}"
+        raise ConfigError(f"{key}: {first['msg']}", rule="config.invalid", action="see .env.example") from None
+
+
+def refuse_past_clock(settings: Settings, sources: list[Source], wall: datetime) -> None:
+    """A set clock that lies in the past must never stamp what a real host answers now."""
+    real = [s.source_id for s in sources if any(f.requests for f in s.feeds) and not is_loopback(settings.base_url(s))]
+    if real and os.environ.get("CAPMIG_CLOCK") and settings.clock < wall:
+        raise ConfigError(f"CAPMIG_CLOCK lies in the past while {real[0]} would be asked at its real host",
+                          rule="config.past_clock",
+                          action="unset CAPMIG_CLOCK, or run `make run` to use the replay pack")  # fmt: skip
