@@ -2,8 +2,10 @@
 
 The calls are made as `os.<name>` on purpose: the fault tests replace this module's `os` and fail at every one of them.
 """
+# ruff: noqa: PTH102, PTH104, PTH105, PTH108
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -104,8 +106,54 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def sweep_temps(root: Path) -> int:
-    """Remove temporary files that a killed writer left. Call it under the writer's lock."""
+    """Remove temporary files and directories that a killed writer left. Call it under the writer's lock."""
     left = list(root.rglob(".tmp-*"))
     for temp in left:
-        temp.unlink(missing_ok=True)
+        if temp.is_dir():
+            shutil.rmtree(temp)
+        else:
+            temp.unlink(missing_ok=True)
     return len(left)
+
+
+def seal(path: Path) -> None:
+    """Make a file that another library wrote read-only and durable."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fchmod(fd, 0o444)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def link_over(source: Path, target: Path) -> None:
+    """Give `source` a second name over `target`, durably: a reader sees the old file or the new, never neither."""
+    temp = target.with_name(f".tmp-{os.getpid()}-{target.name}")
+    try:
+        os.link(source, temp)
+        os.replace(temp, target)
+    finally:
+        # A rename onto another name of the same file does nothing, and leaves this one.
+        if temp.exists():
+            os.unlink(temp)
+    fsync_dir(target.parent)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a finished file or directory to a name that is free, durably."""
+    os.rename(source, target)
+    fsync_dir(target.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory. Its name goes first, so that nobody finds half of it."""
+    gone = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    os.rename(path, gone)
+    shutil.rmtree(gone)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there, durably."""
+    if path.exists():
+        os.unlink(path)
+        fsync_dir(path.parent)

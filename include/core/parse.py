@@ -19,7 +19,9 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
-def refuse(message: str, rule: str, action: str = "look at the rejected payload; if the source changed, change its parser") -> ContractError:
+def refuse(
+    message: str, rule: str, action: str = "look at the rejected payload; if the source changed, change its parser"
+) -> ContractError:
     """The error for bytes that break a contract. `raise refuse(...)`."""
     return ContractError(message, rule=rule, action=action)
 
@@ -84,9 +86,7 @@ def read_json(body: bytes) -> Any:
     """JSON with exact numbers; NaN, infinities, duplicate keys and deep nesting are refused."""
     text = decode(body, "utf-8")
     try:
-        return json.loads(
-            text, parse_float=_exact, parse_constant=_no_constant, object_pairs_hook=_no_duplicates
-        )
+        return json.loads(text, parse_float=_exact, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:
         rule = "G1.depth" if isinstance(error, RecursionError) else "G1.syntax"
         raise refuse("JSON nested too deep" if rule == "G1.depth" else "not JSON", rule) from None

@@ -76,7 +76,10 @@ class Feed:
     late_after_days: int = 3  # first seen later than this after release: history, not news
     rank: int = 0  # of two feeds of one source that disagree at one instant, the higher is current
     expects: tuple[str, ...] = ()
+    calendar: str = ""  # whose open days `expects` means; "" = the release's
     history_days: int = 45  # how far back an ordinary fetch asks
+    first_history_days: int = 210  # how far back the first fetch asks; `backfill` reaches further
+    every_s: int = 0  # skipped by its clock until this long after the last accepted attempt
     max_bytes: int = 64 * 2**20
     min_rows: int = 1  # fewer rows than this is a contract failure (rule G1.empty)
     empty_ok: str = ""  # a reason why zero rows may be right; "" means never

@@ -1,0 +1,115 @@
+-- One row a version of a cell (series x period x source), with the instants between which it was the known one.
+with placed as (
+    -- a zero or an empty print on a closed day of the series' calendar is a holiday, not a reading
+    select
+        stg.* replace (
+            case when closed.is_closed and coalesce(stg.value, 0) = 0 then null else stg.value end as value,
+            case
+                when closed.is_closed and coalesce(stg.value, 0) = 0 then 'holiday' else stg.obs_status
+            end as obs_status
+        )
+    from {{ ref('stg_observation') }} as stg
+    left join (
+        select
+            series.series_id,
+            series.event_date,
+            session.session_date is null as is_closed
+        from (
+            select distinct
+                observed.series_id,
+                observed.event_date,
+                family.calendar
+            from {{ ref('stg_observation') }} as observed
+            inner join {{ ref('series_family') }} as family
+                on split_part(observed.series_id, '.', 1) = family.family and family.closed_day_is_holiday
+        ) as series
+        left join {{ source('landing', 'market_session') }} as session
+            on series.calendar = session.calendar and series.event_date = session.session_date
+    ) as closed
+        on stg.series_id = closed.series_id and stg.event_date = closed.event_date
+),
+
+versions as (
+    {{ version_chain('placed', ['series_id', 'event_date', 'event_at'], ['value', 'unit', 'obs_status']) | indent(4) }}
+),
+
+-- held versions leave the chain, so that the last good one stays; a released one re-enters it at its release
+held as (
+    select
+        versions.*,
+        hold.hold_id,
+        hold.released_at
+    from versions
+    left join {{ ref('hold') }} as hold
+        on versions.source_id = hold.source_id
+        and versions.series_id = hold.series_id
+        and versions.event_date = hold.event_date
+        and versions.event_at is not distinct from hold.event_at
+        and versions.value is not distinct from hold.value
+        and versions.obs_status = hold.obs_status
+),
+
+lanes as (
+    select * exclude (hold_id, released_at), hold_id is not null as is_held, released_at as held_until
+    from held
+    union all by name
+    select
+        * exclude (hold_id, released_at) replace (greatest(known_from, released_at) as known_from),
+        false as is_held,
+        null::timestamptz as held_until
+    from held
+    where released_at is not null
+),
+
+chained as (
+    select
+        *,
+        row_number() over every_version as version_no,
+        lag(value) over good as previous_value,
+        lag(obs_status) over good as previous_status,
+        lag(lineage_root) over good as previous_lineage,
+        case when is_held then held_until else lead(known_from) over good end as known_to
+    from lanes
+    window
+        every_version as (
+            partition by source_id, series_id, event_date, event_at
+            order by known_from, feed_rank, first_seen, payload_sha256, locator, is_held desc
+        ),
+        good as (
+            partition by source_id, series_id, event_date, event_at, is_held
+            order by known_from, feed_rank, first_seen, payload_sha256, locator
+        )
+)
+
+select
+    series_id,
+    source_id,
+    feed,
+    lineage_root,
+    evidence_kind,
+    coalesce(measurement_root, lineage_root) as measurement_root,
+    event_date,
+    event_at,
+    value,
+    unit,
+    case when is_held then 'held' else obs_status end as obs_status,
+    version_no::int as version_no,
+    case
+        when previous_status is null or is_held then null
+        when previous_lineage != lineage_root then 'method_change'
+        when previous_value is null then 'first_print'
+        -- a printed total is a running sum until the last fund has reported, which takes the night after the session
+        when series_id like 'ETF_FLOW.%.TOTAL' and known_from < event_date::timestamptz + interval 2 day then 'completion'
+        else 'correction'
+    end as revision_kind,
+    previous_value,
+    published_at,
+    known_from,
+    known_to,
+    vintage_kind,
+    payload_sha256,
+    locator,
+    parser_version,
+    value_raw
+from chained
+order by series_id, event_date, event_at, source_id, version_no

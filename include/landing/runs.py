@@ -1,0 +1,176 @@
+"""Rows from landed bytes: `rows/<shape>/<source>__<feed>/<span>__<hash>.parquet`, derived, whole, never edited.
+
+A span is the UTC day on which payloads were seen, or a closed month. Its file is named by the hash of its inputs
+(the sightings and the feed's declaration), so it is computed once. It holds runs (cell, value, first_seen, last_seen)
+rather than sightings: a page that is polled all year says the same thing almost every time.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.core import disk
+from include.core.calendars import released_at
+from include.core.clock import parse_instant
+from include.core.parse import inflate
+from include.core.shapes import CELL_KEYS, CELL_VALUES, SCHEMAS, Parsed, Row
+from include.core.source import Feed, Payload, Source
+from include.landing.store import Attempt, Store
+
+FORMAT = "1"  # of the derived files; raising it re-derives everything from raw
+
+
+def parse_payload(feed: Feed, wire: bytes, encoding: str, seen_at: datetime, sha256: str = "") -> Parsed:
+    """Inflate and parse one landed payload; `ContractError` when it breaks the feed's contract."""
+    return feed.parse(Payload(body=inflate(wire, encoding, feed.max_bytes), seen_at=seen_at, sha256=sha256))
+
+
+def to_table(source: Source, feed: Feed, attempt: Attempt, rows: list[Row]) -> pa.Table:
+    """One payload's rows with their provenance, as an Arrow table of the feed's shape."""
+    seen_at = parse_instant(attempt.seen_at)
+    claims = attempt.vintage_kind == "pseudo" or not feed.revises
+    columns: dict[str, list] = defaultdict(list)
+    for row in rows:
+        cells = asdict(row)
+        claimed = row.claimed_known_at
+        if claimed is None and claims and row.published_at is None:
+            claimed = released_at(feed.release, row.event_date)
+        cells |= {
+            "source_id": source.source_id,
+            "feed": feed.name,
+            "feed_rank": feed.rank,
+            "lineage_root": row.lineage_root or source.lineage_root,
+            "evidence_kind": row.evidence_kind or source.evidence_kind,
+            "claimed_known_at": claimed,
+            "vintage_kind": "publisher" if row.published_at else attempt.vintage_kind,
+            "first_seen": seen_at,
+            "last_seen": seen_at,
+            "n_seen": 1,
+            "payload_sha256": attempt.sha256,
+            "parser_version": feed.parser_version,
+        }
+        for name in SCHEMAS[feed.shape].names:
+            columns[name].append(cells[name])
+    return pa.table({n: columns[n] for n in SCHEMAS[feed.shape].names}, schema=SCHEMAS[feed.shape])
+
+
+def merge_sql(shape: str, relation: str) -> str:
+    """SQL that joins a feed's consecutive equal sightings (or runs) of a cell into runs."""
+    key = ", ".join(CELL_KEYS[shape])
+    value = "struct_pack(" + ", ".join(f"{c} := {c}" for c in CELL_VALUES[shape]) + ")"
+    order = "first_seen, payload_sha256, locator"
+    merged = {"last_seen": "max(last_seen)", "n_seen": "sum(n_seen)::bigint"}
+    picked = [
+        f"{merged.get(n, f'first({n} order by {order})' if n not in CELL_KEYS[shape] else n)} as {n}"
+        for n in SCHEMAS[shape].names
+    ]
+    return f"""
+        with marked as (
+            select *, lag({value}) over w is distinct from {value} or row_number() over w = 1 as is_change
+            from {relation} window w as (partition by {key} order by {order})
+        ), runs as (
+            select *, sum(is_change::int) over (partition by {key} order by {order}) as run from marked
+        )
+        select {", ".join(picked)} from runs group by {key}, run order by {key}, first_seen, payload_sha256"""
+
+
+def _spans(sightings: list[Attempt], clock: datetime) -> dict[str, list[Attempt]]:
+    """Sightings by day, days of closed months by month."""
+    month = clock.strftime("%Y-%m")
+    out: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in sightings:
+        out[attempt.seen_at[:10] if attempt.seen_at[:7] >= month else attempt.seen_at[:7]].append(attempt)
+    return out
+
+
+def _input_hash(source: Source, feed: Feed, attempts: list[Attempt]) -> str:
+    declared = [FORMAT, feed.parser_version, feed.shape, str(feed.release), str(feed.revises), feed.restates,
+                str(feed.rank), source.lineage_root, source.evidence_kind, str(SCHEMAS[feed.shape])]  # fmt: skip
+    sighted = [[a.seen_at, a.sha256, a.vintage_kind, a.encoding] for a in attempts]
+    return hashlib.sha256(json.dumps([declared, sighted]).encode()).hexdigest()[:16]
+
+
+def derive(home: Path, source: Source, feed: Feed, clock: datetime) -> int:
+    """Bring a feed's row files up to date with its manifest. Returns how many files were computed.
+
+    The caller holds the feed's lock. Bytes are checked against their sha256 as they are read.
+    """
+    store = Store(home)
+    spans = _spans(store.sightings(source.source_id, feed.name), clock)
+    directories = [home / "rows" / shape / f"{source.source_id}__{feed.name}" for shape in (feed.shape, "page")]
+    names = {"0__empty.parquet"}
+    computed = 0
+    for directory, shape in zip(directories, (feed.shape, "page"), strict=True):
+        disk.make_dir(directory)
+        if not (directory / "0__empty.parquet").exists():
+            _write(directory / "0__empty.parquet", SCHEMAS[shape].empty_table())
+    for span, attempts in sorted(spans.items()):
+        name = f"{span}__{_input_hash(source, feed, attempts)}.parquet"
+        names.add(name)
+        if not all((d / name).exists() for d in directories):
+            rows, pages = _derive_span(store, source, feed, attempts)
+            _write(directories[0] / name, rows)
+            _write(directories[1] / name, pages)
+            computed += 1
+    for directory in directories:
+        # the index is swapped first: a build that links by an older one finds a file gone and reads it again
+        index = "".join(f"{name}\n" for name in sorted(names)).encode()
+        if not (directory / "index").exists() or (directory / "index").read_bytes() != index:
+            disk.write_over(directory / "index", index)
+        for path in directory.iterdir():
+            if path.name not in names | {"index"}:
+                path.unlink()
+    return computed
+
+
+def _derive_span(store: Store, source: Source, feed: Feed, attempts: list[Attempt]) -> tuple[pa.Table, pa.Table]:
+    pages = []
+
+    def tables() -> Iterator[pa.RecordBatch]:
+        for attempt in attempts:
+            wire = store.read(attempt)
+            page = parse_payload(feed, wire, attempt.encoding, parse_instant(attempt.seen_at), attempt.sha256)
+            pages.append(_page_row(source, feed, attempt, page))
+            yield from to_table(source, feed, attempt, page.rows).to_batches()
+
+    con = duckdb.connect()
+    try:
+        con.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
+        con.execute("set threads = 1")
+        reader = pa.RecordBatchReader.from_batches(SCHEMAS[feed.shape], tables())
+        con.register("incoming", reader)
+        con.execute("create temp table sighting as select * from incoming")
+        rows = con.execute(merge_sql(feed.shape, "sighting")).to_arrow_table().cast(SCHEMAS[feed.shape])
+    finally:
+        con.close()
+    return rows, pa.Table.from_pylist(pages, schema=SCHEMAS["page"])
+
+
+def _page_row(source: Source, feed: Feed, attempt: Attempt, page: Parsed) -> dict:
+    return {
+        "source_id": source.source_id,
+        "feed": feed.name,
+        "payload_sha256": attempt.sha256,
+        "seen_at": parse_instant(attempt.seen_at),
+        "vintage_kind": attempt.vintage_kind,
+        "restates": feed.restates,
+        "scope_from": page.scope_from,
+        "scope_to": page.scope_to,
+        "n_cells": len(page.rows),
+        "parser_version": feed.parser_version,
+    }
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    """Derived files are replaceable, so they are written whole but need no fsync of their own content order."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    disk.write_new(path, sink.getvalue().to_pybytes())

@@ -1,0 +1,191 @@
+"""Write-once landing: content-addressed bytes and an append-only manifest of every attempt.
+
+    landing/raw/<source>/<feed>/<sha256>        wire bytes, mode 0444, never overwritten
+    landing/rejected/<source>/<feed>/<sha256>   bytes that are not even of the declared kind
+    landing/manifest/<source>/<feed>.jsonl      one line an attempt; bytes without a line are invisible
+
+Order of a landing: bytes, fsync, link, fsync of the directory, manifest line, fsync; only then is it acknowledged.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from include.core import disk
+from include.core.clock import iso
+from include.core.errors import IntegrityError
+
+ACCEPTED = ("LANDED", "UNCHANGED", "EMPTY_OK")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt to get a payload: a manifest line, and a row of `ops.fct_fetch_outcome`.
+
+    `seen_at` is when the bytes were (or would have been) seen, `recorded_at` when we wrote it down; both ISO UTC.
+    """
+
+    source: str
+    feed: str
+    run_id: str
+    seen_at: str
+    recorded_at: str
+    outcome: str  # LANDED | UNCHANGED | EMPTY_OK | REJECTED | FAILED
+    vintage_kind: str  # first_seen | archive | pseudo
+    origin: str  # url (redacted), or inbox/<file name>
+    sha256: str = ""
+    n_bytes: int = 0
+    encoding: str = ""
+    n_rows: int = 0
+    parser_version: str = ""
+    window_start: str = ""
+    window_end: str = ""
+    status: int = 0
+    attempts: int = 0
+    seconds: float = 0.0
+    rule: str = ""
+    reason: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def sighting(self) -> tuple[str, str, str]:
+        """What makes two accepted attempts one sighting."""
+        return self.seen_at, self.sha256, self.vintage_kind
+
+
+def _line(attempt: Attempt) -> str:
+    body = json.dumps(asdict(attempt), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"{zlib.crc32(body.encode()):08x} {body}"
+
+
+class Store:
+    """The landing zone of one warehouse. These four calls are all that an object store would have to offer:
+    `put`, `append`, `read`, `attempts`."""
+
+    def __init__(self, home: Path):
+        self.root = home / "landing"
+
+    def _manifest(self, source: str, feed: str) -> Path:
+        return self.root / "manifest" / source / f"{feed}.jsonl"
+
+    @contextmanager
+    def lock(self, source: str, feed: str) -> Iterator[None]:
+        """The one writer of a feed. Landing, and the derivation of rows from it, happen inside."""
+        path = self._manifest(source, feed).with_suffix(".lock")
+        disk.make_dir(path.parent)
+        with FileLock(path, timeout=600):
+            yield
+
+    def put(self, source: str, feed: str, bodies: Iterable[bytes], *, rejected: bool = False) -> list[tuple[str, bool]]:
+        """Make payloads durable under their sha256. Returns (sha256, is it new) for each; one directory fsync."""
+        directory = self.root / ("rejected" if rejected else "raw") / source / feed
+        disk.make_dir(directory)
+        out = []
+        for body in bodies:
+            sha = hashlib.sha256(body).hexdigest()
+            out.append((sha, disk.write_new(directory / sha, body, sync_dir=False)))
+        disk.fsync_dir(directory)
+        return out
+
+    def append(self, attempts: list[Attempt]) -> None:
+        """Acknowledge attempts of one feed: after this they are visible and will not be lost."""
+        if attempts:
+            path = self._manifest(attempts[0].source, attempts[0].feed)
+            disk.make_dir(path.parent)
+            disk.append_lines(path, [_line(a) for a in attempts])
+
+    def read(self, attempt: Attempt) -> bytes:
+        """The landed bytes, checked against their name. `IntegrityError` names the file."""
+        path = self.path(attempt)
+        try:
+            body = path.read_bytes()
+        except FileNotFoundError:
+            body = b""
+        if hashlib.sha256(body).hexdigest() != attempt.sha256:
+            raise IntegrityError(
+                f"landed file {path.relative_to(self.root.parent)} is missing or changed",
+                source=attempt.source,
+                rule="L.checksum",
+                action="restore it from a copy; `capmig status --verify` lists every damaged file",
+            )
+        return body
+
+    def path(self, attempt: Attempt) -> Path:
+        """Where an attempt's bytes are."""
+        raw = self.root / "raw" / attempt.source / attempt.feed / attempt.sha256
+        return raw if raw.exists() else self.root / "rejected" / attempt.source / attempt.feed / attempt.sha256
+
+    def attempts(self, source: str, feed: str) -> list[Attempt]:
+        """Every acknowledged attempt of a feed, in the order written. A torn line is unread; a damaged one is an error."""
+        path = self._manifest(source, feed)
+        if not path.exists():
+            return []
+        lines = path.read_bytes().split(b"\n")
+        out = []
+        for number, raw in enumerate(lines, start=1):
+            attempt = _parse(raw)
+            if attempt is not None:
+                out.append(attempt)
+            elif raw.endswith(b"}"):  # whole, so not torn by a crash: somebody changed it
+                raise IntegrityError(
+                    f"line {number} of {path.relative_to(self.root.parent)} does not match its checksum",
+                    source=source,
+                    rule="L.checksum",
+                    action="restore the manifest from a copy",
+                )
+        return out
+
+    def sightings(self, source: str, feed: str) -> list[Attempt]:
+        """Accepted attempts, each sighting once, in the order of time."""
+        once: dict[tuple[str, str, str], Attempt] = {}
+        for attempt in self.attempts(source, feed):
+            if attempt.outcome in ACCEPTED:
+                once.setdefault(attempt.sighting(), attempt)
+        return sorted(once.values(), key=Attempt.sighting)
+
+    def last_accepted(self, source: str, feed: str) -> str:
+        """`seen_at` of the newest accepted attempt, "" if there is none."""
+        return max((a.seen_at for a in self.attempts(source, feed) if a.outcome in ACCEPTED), default="")
+
+    def feeds(self) -> list[tuple[str, str]]:
+        """(source, feed) of every manifest."""
+        return sorted((p.parent.name, p.stem) for p in (self.root / "manifest").glob("*/*.jsonl"))
+
+    def verify(self) -> list[str]:
+        """Every damaged file and manifest line, one message each. Empty when all is as it was written."""
+        problems = []
+        for source, feed in self.feeds():
+            try:
+                attempts = self.attempts(source, feed)
+            except IntegrityError as error:
+                problems.append(str(error))
+                continue
+            for attempt in {a.sha256: a for a in attempts if a.sha256}.values():
+                try:
+                    self.read(attempt)
+                except IntegrityError as error:
+                    problems.append(str(error))
+        return problems
+
+
+def _parse(raw: bytes) -> Attempt | None:
+    crc, _, body = raw.partition(b" ")
+    try:
+        if int(crc, 16) != zlib.crc32(body):
+            return None
+        return Attempt(**json.loads(body))
+    except (ValueError, TypeError):
+        return None
+
+
+def attempt_of(
+    source: str, feed: str, run_id: str, seen_at: datetime, recorded_at: datetime, **rest: object
+) -> Attempt:
+    """An `Attempt` from instants rather than texts."""
+    return Attempt(source=source, feed=feed, run_id=run_id, seen_at=iso(seen_at), recorded_at=iso(recorded_at), **rest)

@@ -1,0 +1,326 @@
+"""Build the warehouse with dbt, in one process, into a file of its own.
+
+build/<run_id>/inputs/          hard links of the row files, and the run's own small tables: frozen for the build
+build/<run_id>/scratch.duckdb   staging and ledger
+build/<run_id>/warehouse.duckdb marts and ops, tables only: what is published
+build/dbt/inputs                link to the newest frozen inputs, for `dbt build` by hand
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.core import disk
+from include.core.calendars import CALENDARS, is_open, released_at, sessions
+from include.core.clock import iso, stamp
+from include.core.errors import CapmigError
+from include.core.shapes import INSTANT, SCHEMAS, VALUE
+from include.core.source import Feed, Source
+from include.landing.store import Attempt, Store
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+COVERAGE_DAYS = 62
+
+
+class BuildError(CapmigError):
+    """dbt could not build the warehouse: a model or a test failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One build: where it stands and what it was made of."""
+
+    run_id: str
+    path: Path
+    clock: datetime
+    as_of: datetime | None
+    input_hash: str
+
+    @property
+    def warehouse(self) -> Path:
+        """The file with `marts` and `ops`."""
+        return self.path / "warehouse.duckdb"
+
+    @property
+    def scratch(self) -> Path:
+        """The file with staging and ledger."""
+        return self.path / "scratch.duckdb"
+
+
+_S, _I, _D = pa.string(), pa.int64(), pa.date32()
+TABLES: dict[str, pa.Schema] = {
+    "run": pa.schema([("run_id", _S), ("clock", INSTANT), ("as_of", INSTANT)]),
+    "source": pa.schema(
+        [("source_id", _S), ("title", _S), ("lineage_root", _S), ("evidence_kind", _S), ("rank", _I),
+         ("licence", _S), ("credit", _S), ("verified", _S), ("base_url", _S)]
+    ),  # fmt: skip
+    "feed": pa.schema(
+        [("source_id", _S), ("feed", _S), ("kind", _S), ("clock", _S), ("shape", _S), ("restates", _S),
+         ("revises", pa.bool_()), ("late_after_days", _I), ("release_rule", _S), ("parser_version", _S),
+         ("requires", _S)]
+    ),  # fmt: skip
+    "market_session": pa.schema(
+        [("calendar", _S), ("session_date", _D), ("open_at", INSTANT), ("close_at", INSTANT),
+         ("is_half_day", pa.bool_())]
+    ),  # fmt: skip
+    "expected": pa.schema(
+        [("series_id", _S), ("source_id", _S), ("feed", _S), ("event_date", _D), ("due_at", INSTANT)]
+    ),  # fmt: skip
+    "hold": pa.schema(
+        [("hold_id", _S), ("rule_id", _S), ("source_id", _S), ("series_id", _S), ("event_date", _D),
+         ("event_at", INSTANT), ("value", VALUE), ("obs_status", _S), ("held_at", INSTANT), ("why", _S),
+         ("released_at", INSTANT), ("released_why", _S)]
+    ),  # fmt: skip
+    "fetch_outcome": pa.schema(
+        [("source_id", _S), ("feed", _S), ("run_id", _S), ("seen_at", INSTANT), ("recorded_at", INSTANT),
+         ("outcome", _S), ("rule_id", _S), ("reason", _S), ("origin", _S), ("http_status", _I),
+         ("http_attempts", _I), ("n_bytes", _I), ("n_rows", _I), ("payload_sha256", _S), ("vintage_kind", _S),
+         ("window_start", _S), ("window_end", _S), ("parser_version", _S), ("headers", _S)]
+    ),  # fmt: skip
+    "gate_result": pa.schema(
+        [("run_id", _S), ("rule_id", _S), ("check_name", _S), ("outcome", _S), ("subject", _S), ("evidence", _S),
+         ("n_evaluated", _I), ("n_failed", _I), ("owner", _S), ("checked_at", INSTANT)]
+    ),  # fmt: skip
+    "publication": pa.schema(
+        [("seq", _I), ("run_id", _S), ("published_at", INSTANT), ("cutoff_at", INSTANT), ("code_sha256", _S),
+         ("input_hash", _S), ("marts_hash", _S), ("newest_known_from", INSTANT), ("n_labels", _I), ("n_holds", _I)]
+    ),  # fmt: skip
+    "model_run": pa.schema([("run_id", _S), ("model", _S), ("status", _S), ("seconds", pa.decimal128(18, 3))]),
+}  # fmt: skip
+
+
+def code_hash() -> str:
+    """sha256 over the code that decides figures: the dbt project and the package."""
+    digest = hashlib.sha256()
+    roots = [(PROJECT, (".sql", ".yml", ".csv", ".md")), (PROJECT.parent / "include", (".py", ".csv"))]
+    for root, kinds in roots:
+        for path in sorted(root.rglob("*")):
+            relative = path.relative_to(root)
+            if path.suffix in kinds and not {"target", "logs", "__pycache__"} & set(relative.parts):
+                digest.update(str(relative).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def write_table(path: Path, name: str, rows: Iterable[dict]) -> None:
+    """One of the run's own tables as Parquet of its declared schema."""
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=TABLES[name]), path)
+
+
+def _declarations(sources: Iterable[Source]) -> tuple[list[dict], list[dict]]:
+    source_rows, feed_rows = [], []
+    for s in sources:
+        source_rows.append({n: getattr(s, n) for n in TABLES["source"].names})
+        for f in s.feeds:
+            known = {n: getattr(f, n) for n in TABLES["feed"].names if hasattr(f, n)}
+            feed_rows.append(known | {"source_id": s.source_id, "feed": f.name, "release_rule": _release_text(f)})
+    return source_rows, feed_rows
+
+
+def _release_text(feed: Feed) -> str:
+    r = feed.release
+    return f"{r.days} open day(s) of {r.calendar} later, {r.at} {r.zone}"
+
+
+def _expected(sources: Iterable[Source], until: date) -> list[dict]:
+    """Every reading that is due in the coverage window: open days of the release's calendar."""
+    days = [until - timedelta(days=n) for n in range(COVERAGE_DAYS - 1, -1, -1)]
+    rows = []
+    for source in sources:
+        for feed in source.feeds:
+            calendar = feed.calendar or feed.release.calendar
+            for day in days if feed.expects else ():
+                if is_open(calendar, day):
+                    due = released_at(feed.release, day)
+                    rows += [
+                        {"series_id": series, "source_id": source.source_id, "feed": feed.name, "event_date": day,
+                         "due_at": due} for series in feed.expects
+                    ]  # fmt: skip
+    return rows
+
+
+def _market_sessions(home: Path) -> Path:
+    """The calendars as Parquet, computed once for each version of the calendar libraries."""
+    from importlib.metadata import version
+
+    versions = f"{version('exchange_calendars')}-{version('holidays')}"
+    path = home / "build" / "cache" / f"market_session__{versions}.parquet"
+    if not path.exists():
+        disk.make_dir(path.parent)
+        sink = pa.BufferOutputStream()
+        rows = [row for calendar in CALENDARS for row in sessions(calendar)]
+        pq.write_table(pa.Table.from_pylist(rows, schema=TABLES["market_session"]), sink)
+        disk.write_new(path, sink.getvalue().to_pybytes())
+    return path
+
+
+def outcome_rows(attempts: Iterable[Attempt]) -> list[dict]:
+    """Manifest lines as rows of `fetch_outcome`, an attempt repeated under one clock once.
+
+    Durations stay in the manifest: they differ between two runs that did the same.
+    """
+    from include.core.clock import parse_instant
+
+    once: dict[tuple, dict] = {}
+    for a in attempts:
+        key = (
+            a.source,
+            a.feed,
+            a.seen_at,
+            a.origin,
+            a.outcome in ("LANDED", "UNCHANGED", "EMPTY_OK"),
+            a.sha256,
+            a.rule,
+        )
+        once.setdefault(
+            key,
+            {
+                "source_id": a.source, "feed": a.feed, "run_id": a.run_id, "seen_at": parse_instant(a.seen_at),
+                "recorded_at": parse_instant(a.recorded_at), "outcome": a.outcome, "rule_id": a.rule,
+                "reason": a.reason, "origin": a.origin, "http_status": a.status, "http_attempts": a.attempts,
+                "n_bytes": a.n_bytes, "n_rows": a.n_rows, "payload_sha256": a.sha256,
+                "vintage_kind": a.vintage_kind, "window_start": a.window_start, "window_end": a.window_end,
+                "parser_version": a.parser_version, "headers": json.dumps(a.headers, sort_keys=True),
+            },
+        )  # fmt: skip
+    return list(once.values())
+
+
+def freeze(home: Path, build_dir: Path, sources: list[Source], *, run_id: str, clock: datetime, as_of: datetime | None,
+           tables: dict[str, list[dict]]) -> str:  # fmt: skip
+    """Lay out a build's inputs and return their hash: row files by hard link, small tables by value.
+
+    The hash says whether a build could come out differently: row files (named by their inputs), holds, outcomes,
+    the cut-off and the code. The clock is not in it, since time alone changes no figure.
+    """
+    inputs = build_dir / "inputs"
+    linked = []
+    for shape in SCHEMAS:
+        (inputs / "rows" / shape / "none").mkdir(parents=True)
+        pq.write_table(SCHEMAS[shape].empty_table(), inputs / "rows" / shape / "none" / "0.parquet")
+        for folder in sorted((home / "rows" / shape).glob("*")):
+            target = inputs / "rows" / shape / folder.name
+            target.mkdir()
+            linked += [f"{shape}/{folder.name}/{name}" for name in _link_rows(folder, target)]
+    source_rows, feed_rows = _declarations(sources)
+    every = tables | {
+        "run": [{"run_id": run_id, "clock": clock, "as_of": as_of}],
+        "source": source_rows,
+        "feed": feed_rows,
+        "expected": _expected(sources, (as_of or clock).date()),
+    }
+    for name, rows in every.items():
+        write_table(inputs / f"{name}.parquet", name, rows)
+    os.link(_market_sessions(home), inputs / "market_session.parquet")
+    seen = [
+        sorted(str(sorted(r.items(), key=lambda i: i[0])) for r in tables["hold"]),
+        sorted(str([r[n] for n in ("source_id", "feed", "seen_at", "origin", "outcome", "payload_sha256", "reason")])
+               for r in tables["fetch_outcome"] if r["outcome"] != "UNCHANGED"),
+        as_of and iso(as_of), code_hash(), linked,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+
+
+def _link_rows(folder: Path, target: Path) -> list[str]:
+    """Hard-link the files that a feed's index names; again if landing swapped them meanwhile."""
+    for _ in range(20):
+        names = (folder / "index").read_text(encoding="utf-8").split()
+        try:
+            for name in names:
+                os.link(folder / name, target / name)
+        except FileNotFoundError:
+            for path in target.iterdir():
+                path.unlink()
+            continue
+        return names
+    raise BuildError(f"the rows of {folder.name} keep changing", rule="B.freeze", action="run the build again")
+
+
+def run_dbt(build: Build, args: list[str], *, threads: int, on_node=None) -> list:
+    """One dbt invocation in this process. Returns its node results; `BuildError` names the first that failed."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    target = build.path / "target"
+    cached = build.path.parent / "cache" / "partial_parse.msgpack"
+    target.mkdir(exist_ok=True)
+    if cached.exists() and not (target / cached.name).exists():
+        shutil.copyfile(cached, target / cached.name)
+    os.environ |= {"CAPMIG_BUILD_DIR": str(build.path), "CAPMIG_THREADS": str(threads), "DO_NOT_TRACK": "1"}
+    common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target),
+              "--log-path", str(build.path / "logs"), "--quiet", "--log-level-file", "info"]  # fmt: skip
+    events = [lambda event: on_node(event.data) if on_node and event.info.name == "NodeFinished" else None]
+    try:
+        result = dbtRunner(callbacks=events).invoke([args[0], *common, *args[1:]])
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+    nodes = list(getattr(result.result, "results", None) or [])
+    if not result.success:
+        bad = next((n for n in nodes if str(n.status) in ("error", "fail")), None)
+        what = f"{bad.node.name}: {bad.message}" if bad else str(result.exception or "dbt could not start")
+        raise BuildError(" ".join(what.split())[:400], rule="B.dbt",
+                         action=f"read {build.path.name}/logs/dbt.log; nothing was published")  # fmt: skip
+    if (target / cached.name).exists():
+        disk.make_dir(cached.parent)
+        shutil.copyfile(target / cached.name, cached)
+    return nodes
+
+
+def build(home: Path, sources: list[Source], *, run_id: str, clock: datetime, as_of: datetime | None, threads: int,
+          tables: dict[str, list[dict]], on_node=None, unless_hash: str = "") -> Build | None:  # fmt: skip
+    """Freeze the inputs and build every model and test. None if the inputs' hash equals `unless_hash`."""
+    path = home / "build" / run_id
+    shutil.rmtree(path, ignore_errors=True)
+    disk.make_dir(path)
+    input_hash = freeze(home, path, sources, run_id=run_id, clock=clock, as_of=as_of, tables=tables)
+    made = Build(run_id, path, clock, as_of, input_hash)
+    if input_hash == unless_hash:
+        shutil.rmtree(path)
+        return None
+    by_hand = home / "build" / "dbt"
+    by_hand.mkdir(exist_ok=True)
+    (by_hand / "inputs").unlink(missing_ok=True)
+    (by_hand / "inputs").symlink_to(path / "inputs")
+    nodes = run_dbt(made, ["build", "--exclude-resource-type", "unit_test"], threads=threads, on_node=on_node)
+    write_table(path / "inputs" / "model_run.parquet", "model_run", tables["model_run"] + _model_runs(run_id, nodes))
+    return made
+
+
+def _model_runs(run_id: str, nodes: list) -> list[dict]:
+    from decimal import Decimal
+
+    return [
+        {"run_id": run_id, "model": n.node.name, "status": str(n.status), "seconds": Decimal(f"{n.execution_time:.3f}")}
+        for n in nodes
+        if n.node.resource_type == "model"
+    ]
+
+
+def sweep(home: Path, keep: int = 3) -> int:
+    """Remove all but the newest build directories. Returns how many went."""
+    runs = sorted(
+        (p for p in (home / "build").glob("*") if p.name[:3] in ("run", "as-")), key=lambda p: p.stat().st_mtime
+    )
+    for path in runs[: max(0, len(runs) - keep)]:
+        shutil.rmtree(path, ignore_errors=True)
+    return max(0, len(runs) - keep)
+
+
+def new_run_id(clock: datetime) -> str:
+    """A run's name: its clock and a few random letters, so that two runs under one clock differ."""
+    return f"run-{stamp(clock)}-{os.urandom(3).hex()}"
+
+
+def query(path: Path, sql: str, params: Iterable = ()) -> list[tuple]:
+    """Rows of a read-only query on a build's file."""
+    with duckdb.connect(str(path), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        return con.execute(sql, list(params)).fetchall()
