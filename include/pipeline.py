@@ -6,22 +6,45 @@ check   the gate: labels, holds (one rebuild if there are new ones), or a refusa
 publish swap the served file and keep the version
 """
 
+import hashlib
 import inspect
+import json
+import os
+import shutil
 from collections import deque
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from include.core.clock import iso, parse_instant
-from include.core.errors import CapmigError, ConfigError, ContractError, PermanentError
+import pyarrow.parquet as pq
+
+from include.core import disk
+from include.core.clock import iso, parse_instant, stamp
+from include.core.errors import (
+    CapmigError,
+    ConfigError,
+    ContractError,
+    GateRefused,
+    PermanentError,
+    PublishError,
+)
 from include.core.parse import inflate, sniff
 from include.core.source import Feed, Source, Window
 from include.landing import inbox, runs
 from include.landing.http import Client
 from include.landing.store import ACCEPTED, Attempt, Store, attempt_of
-from include.settings import Settings
+from include.settings import Settings, is_loopback
 from include.sources import registry
+from include.warehouse import build as builds
+from include.warehouse import gates, holds, journal, publish
+from include.warehouse.build import Build
 
 MAX_PAGES = 500
+Progress = Callable[[str], None]
+
+
+def quiet(_: str) -> None:
+    """Report progress to nobody."""
 
 
 def find_feed(source_id: str, feed_name: str) -> tuple[Source, Feed]:
@@ -77,6 +100,10 @@ def _land_fetched(
     settings: Settings, store: Store, source: Source, feed: Feed, run_id: str, window: Window
 ) -> list[Attempt]:
     """Fetch every page of a window. Pages are written as they come; one manifest append acknowledges them all."""
+    if settings.clock_is_past and not is_loopback(settings.base_url(source)):
+        raise ConfigError("the run's clock lies in the past, and a real host would be asked", source=source.source_id,
+                          rule="config.past_clock",
+                          action="unset CAPMIG_CLOCK and use a WAREHOUSE_HOME of its own for live data")  # fmt: skip
     landing = _Landing(store, source, feed, run_id, settings.clock)
     span = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
     client = Client(
@@ -201,3 +228,171 @@ class _Landing:
         """Append the batch to the manifest: from here on nothing of it can be lost."""
         self.store.append(self.batch)
         return self.batch
+
+
+# Build, check, publish. Between two steps everything that matters stands in build/<run_id>/, so that each step may run
+# in a process of its own.
+
+
+def _tables(home: Path) -> dict[str, list[dict]]:
+    """The run's own tables that a build freezes beside the rows."""
+    store = Store(home)
+    attempts = [a for source, feed in store.feeds() for a in store.attempts(source, feed)]
+    return {
+        "hold": holds.rows(home),
+        "fetch_outcome": builds.outcome_rows(attempts),
+    } | {name: journal.rows(home, name) for name in journal.NAMES}
+
+
+def build_step(settings: Settings, run_id: str, *, progress: Progress = quiet) -> dict | None:
+    """Build a candidate. None if nothing that decides a figure or an outcome has changed since the served version."""
+    home = settings.home
+    builds.sweep(home)
+    seq = publish.next_seq(home)
+    served = publish.current(home)
+    made = _prepare(settings, run_id)
+    if served and served.meta.get("input_hash") == made.input_hash:
+        shutil.rmtree(made.path)
+        return None
+    return _make(settings, made, seq, progress)
+
+
+def _prepare(settings: Settings, run_id: str, as_of: datetime | None = None) -> Build:
+    sources = list(registry().values())
+    return builds.prepare(
+        settings.home, sources, run_id=run_id, clock=settings.clock, as_of=as_of, tables=_tables(settings.home)
+    )
+
+
+def _make(settings: Settings, made: Build, seq: int, progress: Progress) -> dict:
+    done: list[str] = []
+
+    def on_node(data: object) -> None:
+        done.append(data.node_info.node_name)
+        progress(f"dbt: {len(done)} models and tests, {done[-1]}")
+
+    model_runs = builds.make(made, threads=settings.threads, on_node=on_node)
+    state = {"run_id": made.run_id, "seq": seq, "input_hash": made.input_hash, "clock": iso(made.clock)}
+    (made.path / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    builds.write_table(made.path / "inputs" / "model_run.parquet", "model_run",
+                       journal.rows(settings.home, "model_run") + model_runs)  # fmt: skip
+    return state
+
+
+def _reopen(settings: Settings, run_id: str) -> tuple[Build, dict]:
+    path = settings.home / "build" / run_id
+    try:
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    except OSError:
+        raise PublishError(
+            f"there is no finished build {run_id}", rule="B.missing", action="run `capmig build`"
+        ) from None
+    return Build(run_id, path, parse_instant(state["clock"]), None, state["input_hash"]), state
+
+
+def check_step(settings: Settings, run_id: str, *, progress: Progress = quiet) -> dict:
+    """Gate a candidate. New holds rebuild it once; `GateRefused` if it may not be published."""
+    made, state = _reopen(settings, run_id)
+    report = gates.check(made, holds_active=holds.active(settings.home))
+    if report.new_holds and not report.refused:
+        holds.add(settings.home, report.new_holds, settings.clock)
+        progress(f"gate: {len(report.new_holds)} figures held, building once more")
+        made = _prepare(settings, run_id)
+        state = _make(settings, made, state["seq"], progress)
+        report = gates.check(made, holds_active=holds.active(settings.home))
+    rows = journal.rows(settings.home, "gate_result")
+    builds.write_table(made.path / "inputs" / "gate_result.parquet", "gate_result", rows + report.results)
+    (made.path / "gate.txt").write_text("\n".join(gates.as_table(report)), encoding="utf-8")
+    if report.refused or report.new_holds:
+        journal.append(settings.home, "gate_result", report.results)
+        first = next((r for r in report.results if r["outcome"] in ("refuse", "hold")), report.results[0])
+        raise GateRefused(f"{first['check_name']}: {first['evidence']}"[:300], source=str(first["subject"]),
+                          rule=str(first["rule_id"]),
+                          action="nothing was published, the last good version stays; see the runbook build_warehouse",
+                          )  # fmt: skip
+    return {"run_id": run_id, "n_labels": report.n_labels, "n_holds": len(holds.active(settings.home)),
+            "evaluated": report.evaluated}  # fmt: skip
+
+
+def publish_step(settings: Settings, run_id: str) -> dict:
+    """Write the run's own record into `ops`, then swap the served file."""
+    made, state = _reopen(settings, run_id)
+    home = settings.home
+    results = [r for r in _frozen(made, "gate_result") if r["run_id"] == run_id]
+    if not results:
+        raise GateRefused("the candidate was not checked", rule="G0.unchecked", action="run the check step first")
+    ((cutoff_at, newest),) = builds.query(made.scratch, "select any_value(cutoff_at), (select max(known_from) "
+                                          "from ledger.observation_known) from ledger.cutoff")  # fmt: skip
+    hashes = publish.marts_hash(made.warehouse)
+    publication = {
+        "seq": state["seq"], "run_id": run_id, "published_at": made.clock, "cutoff_at": cutoff_at,
+        "code_sha256": builds.code_hash(), "input_hash": state["input_hash"],
+        "marts_hash": hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest(),
+        "newest_known_from": newest, "n_labels": sum(r["outcome"] == "label" for r in results),
+        "n_holds": len(holds.active(home)),
+    }  # fmt: skip
+    before = [r for r in journal.rows(home, "publication") if r["run_id"] != run_id]
+    builds.write_table(made.path / "inputs" / "publication.parquet", "publication", [*before, publication])
+    builds.run_dbt(made, ["run", "--select", "path:models/ops"], threads=settings.threads)
+    meta = {k: publication[k] for k in ("input_hash", "code_sha256", "marts_hash")} | {"cutoff_at": iso(cutoff_at)}
+    published = publish.publish(home, made.path, seq=state["seq"], run_id=run_id, clock=made.clock, as_of=None,
+                                meta=meta, keep=settings.keep_versions)  # fmt: skip
+    journal.append(home, "gate_result", results)
+    journal.append(home, "publication", [publication])
+    journal.append(home, "model_run", [r for r in _frozen(made, "model_run") if r["run_id"] == run_id])
+    return {"run_id": run_id, "seq": published.seq, "marts_hash": publication["marts_hash"]}
+
+
+def _frozen(made: Build, name: str) -> list[dict]:
+    return pq.read_table(made.path / "inputs" / f"{name}.parquet").to_pylist()
+
+
+def refresh(settings: Settings, run_id: str, *, progress: Progress = quiet) -> dict | None:
+    """Build, check and publish in one process. None if nothing has changed."""
+    if build_step(settings, run_id, progress=progress) is None:
+        return None
+    return check_step(settings, run_id, progress=progress) | publish_step(settings, run_id)
+
+
+def build_as_of(settings: Settings, as_of: datetime, *, progress: Progress = quiet) -> Path:
+    """The warehouse as it could be known at `as_of`, in a file of its own. Built once per cut-off and inputs."""
+    if as_of > settings.clock:
+        raise ConfigError("--as-of lies after the run's clock", rule="config.as_of", action="ask for a past instant")
+    made = _prepare(settings, f"asof-{stamp(as_of)}-{os.urandom(3).hex()}", as_of)
+    kept = settings.home / "build" / "asof" / f"{stamp(as_of)}-{made.input_hash[:16]}.duckdb"
+    if not kept.exists():
+        _make(settings, made, 0, progress)
+        disk.make_dir(kept.parent)
+        made.warehouse.replace(kept)
+    shutil.rmtree(made.path)
+    return kept
+
+
+def backfill(
+    settings: Settings, source_id: str, feed_name: str, start: date, end: date, *, run_id: str
+) -> list[Attempt]:
+    """Fetch `[start, end)` of a WINDOW feed again. Snapshots cannot be had again and are refused."""
+    _, feed = find_feed(source_id, feed_name)
+    if feed.kind != "WINDOW" or start >= end:
+        why = (
+            "the window is empty"
+            if feed.kind == "WINDOW"
+            else f"{feed_name} is {feed.kind}: its past cannot be fetched"
+        )
+        raise ConfigError(why, source=source_id, rule="L.backfill", action="give a WINDOW feed and start < end")
+    return land(settings, source_id, feed_name, run_id=run_id, window=Window(start=start, end=end, at=settings.clock))
+
+
+def upkeep(settings: Settings) -> dict:
+    """Check what landed and what is served, re-point a damaged served file, drop old builds."""
+    problems = Store(settings.home).verify() + publish.verify(settings.home)
+    if any(p.startswith("serve/warehouse.duckdb") for p in problems):
+        publish.restore_good(settings.home)
+    for kept in sorted((settings.home / "build" / "asof").glob("*.duckdb"), key=lambda p: p.stat().st_mtime)[:-20]:
+        kept.unlink()
+    return {"problems": problems[:20], "n_problems": len(problems), "swept": builds.sweep(settings.home)}
+
+
+def release_hold(settings: Settings, hold_id: str, why: str) -> None:
+    """Let a held figure through from now on; the next build publishes it."""
+    holds.release(settings.home, hold_id, at=settings.clock, why=why)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from include.core.clock import read_clock
+from include.core.clock import parse_instant, wall_clock
 from include.core.errors import ConfigError
 from include.core.source import Source
 
@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     allow_guessed: bool = False
     base_urls: dict[str, str] = Field(default_factory=dict)
     clock: datetime
+    clock_is_past: bool = False  # a clock was set, and the wall clock is ahead of it
 
     @property
     def home(self) -> Path:
@@ -71,8 +72,12 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def load(**overrides: object) -> Settings:
-    """Read and check the whole configuration; `ConfigError` names the first key that is wrong."""
+def load() -> Settings:
+    """Read and check the whole configuration; `ConfigError` names the first key that is wrong.
+
+    The clock is `CAPMIG_CLOCK`, else what `WAREHOUSE_HOME/clock` says (a warehouse made from the replay pack keeps
+    the pack's), else the wall clock.
+    """
     from include.sources import registry
 
     sources = registry()
@@ -94,18 +99,14 @@ def load(**overrides: object) -> Settings:
             raise ConfigError(f"{key} is not a known key", rule="config.unknown_key",
                               action="see .env.example for the keys")  # fmt: skip
     try:
-        return Settings(base_urls=urls, **({"clock": read_clock()} | overrides))
+        wall = wall_clock()
+        bare = Settings(base_urls=urls, clock=wall)
+        kept = bare.home / "clock"
+        text = os.environ.get("CAPMIG_CLOCK") or (kept.read_text(encoding="utf-8").strip() if kept.exists() else "")
+        clock = parse_instant(text, key="CAPMIG_CLOCK") if text else wall
+        return bare.model_copy(update={"clock": clock, "clock_is_past": clock < wall})
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         field = str(first["loc"][0])
         key = field if field.isupper() else f"CAPMIG_{field.upper()}"
         raise ConfigError(f"{key}: {first['msg']}", rule="config.invalid", action="see .env.example") from None
-
-
-def refuse_past_clock(settings: Settings, sources: list[Source], wall: datetime) -> None:
-    """A set clock that lies in the past must never stamp what a real host answers now."""
-    real = [s.source_id for s in sources if any(f.requests for f in s.feeds) and not is_loopback(settings.base_url(s))]
-    if real and os.environ.get("CAPMIG_CLOCK") and settings.clock < wall:
-        raise ConfigError(f"CAPMIG_CLOCK lies in the past while {real[0]} would be asked at its real host",
-                          rule="config.past_clock",
-                          action="unset CAPMIG_CLOCK, or run `make run` to use the replay pack")  # fmt: skip

@@ -1,6 +1,5 @@
 """The one clock. An instant enters a run once and is passed down; nothing else asks for the time."""
 
-import os
 from datetime import UTC, datetime
 
 from include.core.errors import ConfigError
@@ -33,10 +32,9 @@ def parse_instant(text: str, *, key: str = "instant") -> datetime:
     return instant.astimezone(UTC)
 
 
-def read_clock(environ: dict[str, str] | None = None) -> datetime:
-    """The instant of this run: `CAPMIG_CLOCK` if set, else the wall clock. Call it once a run."""
-    text = (os.environ if environ is None else environ).get("CAPMIG_CLOCK", "")
-    return parse_instant(text, key="CAPMIG_CLOCK") if text else datetime.now(UTC)
+def wall_clock() -> datetime:
+    """The instant now. Only `settings.load` calls it, once a run."""
+    return datetime.now(UTC)
 
 
 def iso(instant: datetime) -> str:

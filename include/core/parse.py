@@ -124,7 +124,7 @@ def columns(header: list[str], required: dict[str, str]) -> dict[str, int]:
 def day(text: str, fmt: str) -> date:
     """A date in the one declared format (`%Y-%m-%d`, `%m/%d/%Y`, ...)."""
     try:
-        return datetime.strptime(text.strip(), fmt).date()
+        return datetime.strptime(text.strip(), fmt).date()  # noqa: DTZ007 - a calendar day has no zone
     except ValueError:
         raise refuse(f"not a date in {fmt}: {text[:40]!r}", "G1.date") from None
 

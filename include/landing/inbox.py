@@ -1,10 +1,9 @@
 """Files that a person saved: `inbox/<source>/<feed>__<instant>.<ext>`, the instant being when the page was seen.
 
 `<feed>__undated.<ext>` is a copy whose instant nobody knows: its cells are dated by the feed's declared release lag
-and flagged `pseudo`. Taken files move to `inbox/<source>/done/`; a wrong name stays where it is and is told the right one.
+and flagged `pseudo`. Taken files move to `inbox/<source>/done/`; a wrong name stays, and is told the right one.
 """
 
-import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,4 +56,4 @@ def take(saved: Saved) -> None:
     """Move a landed file to `done/`. A file of that name there already is the same page and is replaced."""
     done = saved.path.parent / "done"
     disk.make_dir(done)
-    os.replace(saved.path, done / saved.path.name)
+    saved.path.replace(done / saved.path.name)

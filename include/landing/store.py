@@ -122,7 +122,7 @@ class Store:
         return raw if raw.exists() else self.root / "rejected" / attempt.source / attempt.feed / attempt.sha256
 
     def attempts(self, source: str, feed: str) -> list[Attempt]:
-        """Every acknowledged attempt of a feed, in the order written. A torn line is unread; a damaged one is an error."""
+        """Every acknowledged attempt of a feed, as written. A torn line is unread; a damaged one is an error."""
         path = self._manifest(source, feed)
         if not path.exists():
             return []

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 
 from include.core import disk
 from include.core.calendars import CALENDARS, is_open, released_at, sessions
-from include.core.clock import iso, stamp
+from include.core.clock import iso, parse_instant, stamp
 from include.core.errors import CapmigError
 from include.core.shapes import INSTANT, SCHEMAS, VALUE
 from include.core.source import Feed, Source
-from include.landing.store import Attempt, Store
+from include.landing.store import Attempt
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 COVERAGE_DAYS = 62
@@ -167,8 +167,6 @@ def outcome_rows(attempts: Iterable[Attempt]) -> list[dict]:
 
     Durations stay in the manifest: they differ between two runs that did the same.
     """
-    from include.core.clock import parse_instant
-
     once: dict[tuple, dict] = {}
     for a in attempts:
         key = (
@@ -274,24 +272,24 @@ def run_dbt(build: Build, args: list[str], *, threads: int, on_node=None) -> lis
     return nodes
 
 
-def build(home: Path, sources: list[Source], *, run_id: str, clock: datetime, as_of: datetime | None, threads: int,
-          tables: dict[str, list[dict]], on_node=None, unless_hash: str = "") -> Build | None:  # fmt: skip
-    """Freeze the inputs and build every model and test. None if the inputs' hash equals `unless_hash`."""
+def prepare(home: Path, sources: list[Source], *, run_id: str, clock: datetime, as_of: datetime | None,
+            tables: dict[str, list[dict]]) -> Build:  # fmt: skip
+    """Freeze a build's inputs under `build/<run_id>/`; nothing is computed yet."""
     path = home / "build" / run_id
     shutil.rmtree(path, ignore_errors=True)
     disk.make_dir(path)
     input_hash = freeze(home, path, sources, run_id=run_id, clock=clock, as_of=as_of, tables=tables)
-    made = Build(run_id, path, clock, as_of, input_hash)
-    if input_hash == unless_hash:
-        shutil.rmtree(path)
-        return None
-    by_hand = home / "build" / "dbt"
+    return Build(run_id, path, clock, as_of, input_hash)
+
+
+def make(build: Build, *, threads: int, on_node=None) -> list[dict]:
+    """Build every model and run every data test. Returns rows of `model_run`."""
+    by_hand = build.path.parent / "dbt"
     by_hand.mkdir(exist_ok=True)
     (by_hand / "inputs").unlink(missing_ok=True)
-    (by_hand / "inputs").symlink_to(path / "inputs")
-    nodes = run_dbt(made, ["build", "--exclude-resource-type", "unit_test"], threads=threads, on_node=on_node)
-    write_table(path / "inputs" / "model_run.parquet", "model_run", tables["model_run"] + _model_runs(run_id, nodes))
-    return made
+    (by_hand / "inputs").symlink_to(build.path / "inputs")
+    nodes = run_dbt(build, ["build", "--exclude-resource-type", "unit_test"], threads=threads, on_node=on_node)
+    return _model_runs(build.run_id, nodes)
 
 
 def _model_runs(run_id: str, nodes: list) -> list[dict]:

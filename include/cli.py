@@ -1,0 +1,234 @@
+"""`capmig`: run, status, sql, brief, import, build, publish, rollback. Errors are one line on standard error."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from include.core.clock import parse_instant
+from include.core.errors import CapmigError, ConfigError
+from include.settings import Settings, load
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Capital Migration Warehouse: where capital moved, what was known when, and how sure one may be.",
+)
+AsOf = Annotated[str, typer.Option("--as-of", metavar="T", help="answer as known at this instant, 2026-01-23T03:07Z")]
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line and an exit code, never a trace."""
+    try:
+        app(standalone_mode=False)
+    except CapmigError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        os._exit(141)
+    except Exception as error:
+        if type(error).__module__.split(".")[0] in ("click", "typer"):
+            said = getattr(error, "format_message", lambda: str(error))()
+            sys.stderr.write(f"capmig: {said} [cli.usage] -> see `capmig --help`\n")
+            sys.exit(getattr(error, "exit_code", 2))
+        raise
+
+
+@contextmanager
+def _progress() -> Iterator:
+    """One moving line on a terminal, one line a step elsewhere, all on standard error."""
+    start, last = time.monotonic(), [""]
+    live = sys.stderr.isatty()
+
+    def say(text: str) -> None:
+        if live:
+            sys.stderr.write(f"\r\033[K{time.monotonic() - start:6.1f}s  {text[:110]}")
+        elif text.split(":")[0] != last[0]:
+            sys.stderr.write(f"{time.monotonic() - start:6.1f}s  {text}\n")
+        last[0] = text.split(":")[0]
+        sys.stderr.flush()
+
+    try:
+        yield say
+    finally:
+        if live:
+            sys.stderr.write("\r\033[K")
+
+
+def _warehouse(settings: Settings, as_of: str) -> Path:
+    """The served file, or the one built as known at `as_of`."""
+    from include import pipeline
+    from include.warehouse import publish
+
+    if as_of:
+        with _progress() as say:
+            return pipeline.build_as_of(settings, parse_instant(as_of, key="--as-of"), progress=say)
+    path = publish.served_file(settings.home)
+    if not path.exists():
+        raise CapmigError("nothing has been published yet", rule="serve.empty", action="run `make run` or `capmig run`")
+    return path
+
+
+@app.command()
+def run(
+    live: Annotated[bool, typer.Option("--live", help="ask the real sources instead of the bundled replay pack")] = False,
+    direct: Annotated[bool, typer.Option("--direct", help="the same steps as plain functions, without Airflow")] = False,
+) -> None:
+    """Land every feed, build, check, publish, and show the brief."""
+    from include.orchestration import runner
+
+    with _progress() as say:
+        report = runner.run(live=live, direct=direct, progress=say)
+    settings = load()
+    from include.answers import brief, status
+
+    if report.published:
+        brief.show(_warehouse(settings, ""), sys.stdout)
+    sys.stdout.write("\n" + status.run_summary(settings, report))
+
+
+@app.command()
+def status(
+    sources: Annotated[bool, typer.Option("--sources", help="every feed: last outcome, age, terms, requests")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="check every stored byte against its checksum")] = False,
+) -> None:
+    """What is served, how old it is, what is held; with --sources, the state of every feed."""
+    from include.answers import status as answers
+
+    settings = load()
+    if verify:
+        problems = answers.verify(settings)
+        sys.stdout.write("".join(f"{p}\n" for p in problems) or "every stored file is as it was written\n")
+        raise typer.Exit(1 if problems else 0)
+    sys.stdout.write(answers.sources(settings) if sources else answers.overview(settings))
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(metavar="SQL", help="one SELECT; `-` reads it from standard input")],
+    as_of: AsOf = "",
+    fmt: Annotated[str, typer.Option("--format", help="table, csv or json")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", help="write the answer to this file")] = None,
+) -> None:
+    """Ask the warehouse. Read-only and locked; decimals are exact in every format."""
+    from include.answers import reader
+
+    if fmt not in reader.FORMATS:
+        raise ConfigError(f"no format {fmt[:20]!r}", rule="cli.format", action="use table, csv or json")
+    text = sys.stdin.read() if statement == "-" else statement
+    with reader.connect(_warehouse(load(), as_of)) as con:
+        cursor = reader.query(con, text)
+        if output is None:
+            reader.write(cursor, fmt, sys.stdout)
+        else:
+            _to_file(output, lambda out: reader.write(cursor, fmt, out))
+
+
+def _to_file(path: Path, write) -> None:
+    """Write beside the target and move over it, so that a failed answer leaves no half file."""
+    temp = path.with_name(f".{path.name}.part")
+    try:
+        with temp.open("w", encoding="utf-8", newline="") as out:
+            write(out)
+        temp.replace(path)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}", rule="cli.output",
+                          action="choose another --output") from None  # fmt: skip
+    finally:
+        temp.unlink(missing_ok=True)
+
+
+@app.command()
+def brief(as_of: AsOf = "") -> None:
+    """The first screen: headlines with who says them and how sure, then what is late, held, missing and due."""
+    from include.answers import brief as answers
+
+    answers.show(_warehouse(load(), as_of), sys.stdout)
+
+
+@app.command(name="import")
+def import_(
+    source: Annotated[str, typer.Argument(help="source, e.g. farside")],
+    file: Annotated[Path, typer.Argument(help="the saved page")],
+    feed: Annotated[str, typer.Option("--feed", help="which of the source's feeds")] = "",
+    asset: Annotated[str, typer.Option("--asset", help="the same for ETF tables: BTC, ETH, SOL")] = "",
+    observed_at: Annotated[str, typer.Option("--observed-at", metavar="T", help="UTC instant the page was seen")] = "",
+    undated: Annotated[bool, typer.Option("--undated", help="a copy whose instant nobody knows")] = False,
+) -> None:
+    """Land a page that a person saved, as seen at an instant in the past; any order."""
+    from include import pipeline
+    from include.warehouse.build import new_run_id
+
+    if bool(observed_at) == undated:
+        raise ConfigError("say when the page was seen", source=source[:40], rule="cli.import",
+                          action="give --observed-at 2026-01-23T05:00Z, or --undated if nobody knows")  # fmt: skip
+    if bool(feed) == bool(asset):
+        raise ConfigError("say which feed", source=source[:40], rule="cli.import",
+                          action="give --feed NAME or --asset BTC")  # fmt: skip
+    settings = load()
+    seen = None if undated else parse_instant(observed_at, key="--observed-at")
+    attempt = pipeline.import_file(
+        settings, source, feed or asset.lower(), file, observed_at=seen, run_id=new_run_id(settings.clock)
+    )
+    if attempt.outcome == "REJECTED":
+        raise CapmigError(attempt.reason, source=source, rule=attempt.rule,
+                          action="nothing was taken in; the bytes are kept in the landing zone")  # fmt: skip
+    sys.stdout.write(f"{attempt.outcome}: {attempt.n_rows} rows, sha256 {attempt.sha256}; "
+                     "`capmig publish` builds and publishes\n")  # fmt: skip
+
+
+@app.command()
+def build(as_of: AsOf = "") -> None:
+    """Build a candidate and run its tests, without publishing; with --as-of, the warehouse as known at T."""
+    from include import pipeline
+    from include.warehouse.build import new_run_id
+
+    settings = load()
+    if as_of:
+        sys.stdout.write(f"{_warehouse(settings, as_of)}\n")
+        return
+    with _progress() as say:
+        made = pipeline.build_step(settings, new_run_id(settings.clock), progress=say)
+    sys.stdout.write(f"{settings.home / 'build' / made['run_id']}\n" if made else "nothing changed\n")
+
+
+@app.command()
+def publish(
+    ack: Annotated[str, typer.Option("--ack", metavar="ID", help="release this held figure first")] = "",
+    why: Annotated[str, typer.Option("--why", help="the reason, kept with the release")] = "",
+) -> None:
+    """Build, check and publish what has landed; with --ack, release a hold first."""
+    from include import pipeline
+    from include.warehouse.build import new_run_id
+
+    settings = load()
+    if ack:
+        pipeline.release_hold(settings, ack, why)
+    with _progress() as say:
+        done = pipeline.refresh(settings, new_run_id(settings.clock), progress=say)
+    sys.stdout.write(f"published version {done['seq']}\n" if done else "nothing changed: the served version stands\n")
+
+
+@app.command()
+def rollback(
+    seq: Annotated[int | None, typer.Argument(help="version to serve; default the one before the served")] = None,
+) -> None:
+    """Serve an earlier kept version again, in under a second."""
+    from include.warehouse import publish as publishing
+
+    served = publishing.rollback(load().home, seq)
+    sys.stdout.write(f"serving version {served.seq}\n")
