@@ -126,6 +126,12 @@ def seal(path: Path) -> None:
         os.close(fd)
 
 
+def copy_new(source: Path, target: Path) -> None:
+    """Copy a file to a name that is free, read-only and durable. The name's own durability is the caller's."""
+    shutil.copyfile(source, target)
+    seal(target)
+
+
 def link_over(source: Path, target: Path) -> None:
     """Give `source` a second name over `target`, durably: a reader sees the old file or the new, never neither."""
     temp = target.with_name(f".tmp-{os.getpid()}-{target.name}")

@@ -103,7 +103,8 @@ def publish(
     """Make `build_dir/warehouse.duckdb` the served version `seq` and keep the newest `keep` versions.
 
     `clock` is the run's instant, `meta` whatever JSON should be kept with the version. Publishing a run again finishes
-    or repeats its publish and makes no second version. The build file becomes part of the version and read-only.
+    or repeats its publish and makes no second version of equal marts. The version holds a copy of the build's file, so
+    that a step that is tried again may go on writing its own.
     Raises `PublishError`, with a whole version served: if another run has published since `next_seq`, if the file is
     more or less than tables in `marts` and `ops`, or if the disk refuses; `IntegrityError` if it cannot be read.
     """
@@ -114,7 +115,7 @@ def publish(
         draft = _draft(build_dir, said)
         with _locked(home):
             disk.sweep_temps(serve_dir(home))
-            path = _own_version(home, run_id, _listed(draft)[FILE])
+            path = _own_version(home, run_id, _hashes(draft))
             if path:
                 disk.remove_tree(draft)
             else:
@@ -185,20 +186,20 @@ def _settle(file: Path) -> None:
     if _wal(file).exists():
         with closing(duckdb.connect(str(file))) as con:
             con.execute("CHECKPOINT")
-    disk.seal(file)
 
 
 def _draft(build_dir: Path, said: dict) -> Path:
     """Write a complete version under `build_dir`, every byte of it durable."""
-    file, draft = build_dir / FILE, build_dir / DRAFT
+    draft = build_dir / DRAFT
+    file = draft / FILE
     if draft.exists():
         disk.remove_tree(draft)
     for directory in (draft, *(draft / schema for schema in SCHEMAS)):
         disk.make_dir(directory)
+    disk.copy_new(build_dir / FILE, file)
     rows = _write_parquet(file, draft, SCHEMAS)
     for parquet in sorted(draft.rglob("*.parquet")):
         disk.seal(parquet)
-    disk.link_over(file, draft / FILE)
     record = said | {"duckdb": written_by(file), "hashes": _hashes(draft), "rows": rows}
     disk.write_new(draft / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
     disk.write_new(draft / MANIFEST, _manifest(draft))
@@ -263,12 +264,12 @@ def _refuse_stale(home: Path, seq: int) -> None:
                            action="nothing to repair: run again if its figures are still wanted")  # fmt: skip
 
 
-def _own_version(home: Path, run_id: str, digest: str) -> Path | None:
-    """The newest version if this run, with this very file, made it and was killed before it could say so."""
+def _own_version(home: Path, run_id: str, hashes: dict[str, str]) -> Path | None:
+    """The newest version, if this run made it of these marts: it was stopped before it could say so."""
     newest = _newest(home)
     path = serve_dir(home) / f"v{newest}"
     own = newest and _record(newest, path)
-    return path if own and own.run_id == run_id and _listed(path).get(FILE) == digest and not _damaged(path) else None
+    return path if own and (own.run_id, own.hashes) == (run_id, hashes) and not _damaged(path) else None
 
 
 def _serve(home: Path, path: Path) -> None:

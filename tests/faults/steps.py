@@ -23,7 +23,7 @@ from typing import Any
 MODES = ("error", "broken", "kill")
 COUNTED = {
     "os": {"open", "write", "fsync", "fchmod", "link", "rename", "replace", "unlink", "mkdir"},
-    "shutil": {"rmtree"},
+    "shutil": {"rmtree", "copyfile"},
     "tempfile": {"mkstemp"},
     "duckdb": {"connect", "execute"},
 }

@@ -193,13 +193,21 @@ def test_row_50_a_late_run_is_refused_once_another_has_published(three, tmp_path
     assert served_value(home) == 5
 
 
-def test_publishing_a_run_again_makes_no_second_version(tmp_path):
-    first = put(tmp_path, 1)
-    again = P.publish(
-        tmp_path, tmp_path / "build" / "run1", seq=2, run_id="run1", clock=AT, as_of=None, meta={}, keep=3
-    )
-    assert again == first
-    assert [p.seq for p in P.versions(tmp_path)] == [1]
+def test_a_step_that_is_tried_again_makes_no_second_version_and_never_writes_into_the_served_file(tmp_path):
+    home = tmp_path
+    first = put(home, 1)
+    directory = home / "build" / "run1"
+    known = {"run_id": "run1", "clock": AT, "as_of": None, "meta": {}, "keep": 3}
+    with duckdb.connect(str(directory / P.FILE)) as con:
+        con.execute("INSERT INTO ops.run SELECT * FROM ops.run")
+    assert P.verify(home) == []
+    assert P.publish(home, directory, seq=1, **known) == P.publish(home, directory, seq=2, **known) == first
+    with duckdb.connect(str(directory / P.FILE)) as con:
+        con.execute("UPDATE marts.flow SET amount_usd = 0")
+    with pytest.raises(PublishError, match="publish.stale"):
+        P.publish(home, directory, seq=1, **known)
+    assert P.publish(home, directory, seq=2, **known).hashes["flow"] != first.hashes["flow"]
+    assert [p.seq for p in P.versions(home)] == [1, 2]
 
 
 @pytest.mark.parametrize(
