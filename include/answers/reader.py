@@ -57,7 +57,7 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection
         statements = con.extract_statements(sql)
         if len(statements) != 1 or statements[0].type not in _READS:
             raise _refusal("one SELECT at a time is answered here", "sql.read_only")
-        return con.cursor().execute(statements[0])
+        return con.execute(statements[0])
     except duckdb.Error as error:
         raise _refusal(first_line(error), "sql.refused") from None
 

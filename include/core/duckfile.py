@@ -43,5 +43,5 @@ def written_by(path: Path) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """DuckDB's message without its picture of the statement."""
-    return str(error).strip().split("\n", 1)[0]
+    """DuckDB's message without its picture of the statement. One that comes while rows stream is wrapped in another."""
+    return str(error).rpartition("\nError: ")[2].strip().split("\n", 1)[0]
