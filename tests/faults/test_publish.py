@@ -37,7 +37,7 @@ def build(home: Path, run: str, value: int, *, order: str = "ASC", wal: bool = F
             con.execute(
                 f"CREATE TABLE {name} AS SELECT {value} AS version_id, i AS row_id, "
                 f"CAST({value} * 1000 + i AS DECIMAL(38,18)) AS ratio, CAST(i + 0.1 AS DECIMAL(24,2)) AS amount_usd, "
-                f"CASE WHEN i % 3 = 0 THEN NULL ELSE 'x' || i END AS note FROM range(20) t(i) ORDER BY i {order}"
+                f"CASE WHEN i % 3 = 0 THEN NULL ELSE '{name} ' || i END AS note FROM range(20) t(i) ORDER BY i {order}"
             )
     return directory
 
@@ -193,6 +193,33 @@ def test_row_50_a_late_run_is_refused_once_another_has_published(three, tmp_path
     assert served_value(home) == 5
 
 
+def _publish_own(home: Path, seq: int, run: str, start, queue) -> None:
+    start.wait()
+    try:
+        P.publish(home, home / "build" / run, seq=seq, run_id=run, clock=AT, as_of=None, meta={}, keep=3)
+        queue.put(run)
+    except PublishError as error:
+        queue.put(error.rule)
+
+
+def test_row_51_of_five_runs_that_publish_at_once_one_wins(three, tmp_path):
+    home = clone(three, tmp_path / "home")
+    context = multiprocessing.get_context("forkserver")
+    start, queue, seq = context.Barrier(5), context.Queue(), P.next_seq(home)
+    runs = [build(home, f"run{value}", value).name for value in range(10, 15)]
+    tries = [context.Process(target=_publish_own, args=(home, seq, run, start, queue)) for run in runs]
+    for one in tries:
+        one.start()
+    said = [queue.get() for _ in tries]
+    for one in tries:
+        one.join()
+    assert said.count("publish.stale") == 4
+    (winner,) = set(said) - {"publish.stale"}
+    assert (P.current(home).run_id, f"run{served_value(home)}") == (winner, winner)
+    assert [p.seq for p in P.versions(home)] == [2, 3, 4]
+    assert P.verify(home) == []
+
+
 def test_a_step_that_is_tried_again_makes_no_second_version_and_never_writes_into_the_served_file(tmp_path):
     home = tmp_path
     first = put(home, 1)
@@ -344,6 +371,13 @@ def _flip(file: Path) -> None:
     _write_in_place(file, body)
 
 
+def _swap(one: Path, other: Path) -> None:
+    aside = one.with_name("aside")
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+
+
 def _swap_served_for_older(home: Path) -> None:
     body = (home / "serve/v1" / P.FILE).read_bytes()[:-1]
     P.served_file(home).unlink()
@@ -358,6 +392,11 @@ DAMAGE = {
     "gone": (lambda home: P.served_file(home).unlink(), 3),
     "replaced": (_swap_served_for_older, 3),
     "mart": (lambda home: _flip(home / "serve/v3/marts/flow.parquet"), 2),
+    "marts swapped": (
+        lambda home: _swap(home / "serve/v3/marts/flow.parquet", home / "serve/v3/marts/rate.parquet"),
+        2,
+    ),
+    "versions swapped": (lambda home: _swap(home / "serve/v3", home / "serve/v2"), 1),
     "manifest": (lambda home: _flip(home / "serve/v3" / P.MANIFEST), 2),
     "record": (lambda home: _flip(home / "serve/v3" / P.RECORD), 2),
     "mart gone": (lambda home: (home / "serve/v3/marts/flow.parquet").unlink(), 2),
