@@ -85,20 +85,28 @@ def _warehouse(settings: Settings, as_of: str) -> Path:
 
 @app.command()
 def run(
-    live: Annotated[bool, typer.Option("--live", help="ask the real sources instead of the bundled replay pack")] = False,
-    direct: Annotated[bool, typer.Option("--direct", help="the same steps as plain functions, without Airflow")] = False,
+    live: Annotated[bool, typer.Option("--live", help="ask the real sources, not the bundled replay pack")] = False,
+    direct: Annotated[bool, typer.Option("--direct", help="the same steps as plain functions, no Airflow")] = False,
 ) -> None:
     """Land every feed, build, check, publish, and show the brief."""
-    from include.orchestration import runner
-
-    with _progress() as say:
-        report = runner.run(live=live, direct=direct, progress=say)
-    settings = load()
+    from include import pipeline
     from include.answers import brief, status
+    from include.orchestration import runner
+    from include.replay import session
 
-    if report.published:
-        brief.show(_warehouse(settings, ""), sys.stdout)
-    sys.stdout.write("\n" + status.run_summary(settings, report))
+    with session(load, live=live) as settings, _progress() as say:
+        before = pipeline.state_of(settings)
+        if direct:
+            pipeline.run_direct(settings, progress=say)
+        else:
+            runner.run_once(settings, progress=say)
+    served = _warehouse(settings, "")
+    brief.show(served, sys.stdout)
+    sys.stdout.write(f"\nGATE {status.gate_summary(served)}\n{pipeline.run_summary(settings, before)}")
+    sys.stdout.write(
+        f"\nASK  capmig sql \"select * from marts.fct_etf_flow_agg_daily where asset = 'BTC' order by session_date desc "
+        f"limit 5\"\n     capmig brief --as-of 2026-01-23T03:07Z\n     capmig status --sources\n     {served}\n"
+    )
 
 
 @app.command()
@@ -107,14 +115,16 @@ def status(
     verify: Annotated[bool, typer.Option("--verify", help="check every stored byte against its checksum")] = False,
 ) -> None:
     """What is served, how old it is, what is held; with --sources, the state of every feed."""
+    from include import pipeline
     from include.answers import status as answers
 
     settings = load()
     if verify:
-        problems = answers.verify(settings)
+        problems = pipeline.verify(settings)
         sys.stdout.write("".join(f"{p}\n" for p in problems) or "every stored file is as it was written\n")
         raise typer.Exit(1 if problems else 0)
-    sys.stdout.write(answers.sources(settings) if sources else answers.overview(settings))
+    served = _warehouse(settings, "")
+    sys.stdout.write(answers.sources(served) if sources else answers.overview(served))
 
 
 @app.command()

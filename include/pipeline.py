@@ -34,7 +34,7 @@ from include.landing import inbox, runs
 from include.landing.http import Client
 from include.landing.store import ACCEPTED, Attempt, Store, attempt_of
 from include.settings import Settings, is_loopback
-from include.sources import registry
+from include.sources import feeds, registry
 from include.warehouse import build as builds
 from include.warehouse import gates, holds, journal, publish
 from include.warehouse.build import Build
@@ -236,11 +236,9 @@ class _Landing:
 
 def _tables(home: Path) -> dict[str, list[dict]]:
     """The run's own tables that a build freezes beside the rows."""
-    store = Store(home)
-    attempts = [a for source, feed in store.feeds() for a in store.attempts(source, feed)]
     return {
         "hold": holds.rows(home),
-        "fetch_outcome": builds.outcome_rows(attempts),
+        "fetch_outcome": builds.outcome_rows(attempts_of(home)),
     } | {name: journal.rows(home, name) for name in journal.NAMES}
 
 
@@ -383,9 +381,52 @@ def backfill(
     return land(settings, source_id, feed_name, run_id=run_id, window=Window(start=start, end=end, at=settings.clock))
 
 
+def attempts_of(home: Path) -> list[Attempt]:
+    """Every acknowledged attempt of every feed."""
+    store = Store(home)
+    return [a for source, feed in store.feeds() for a in store.attempts(source, feed)]
+
+
+def run_direct(settings: Settings, *, progress: Progress = quiet) -> dict | None:
+    """Land every feed, then refresh: the whole job without an orchestrator."""
+    run_id = builds.new_run_id(settings.clock)
+    for source, feed in feeds():
+        progress(f"land {source.source_id}/{feed.name}")
+        land(settings, source.source_id, feed.name, run_id=run_id)
+    return refresh(settings, run_id, progress=progress)
+
+
+def state_of(settings: Settings) -> tuple[dict[tuple[str, str], int], int]:
+    """Attempts made per feed and the version served: what `run_summary` compares with."""
+    store, served = Store(settings.home), publish.current(settings.home)
+    return {key: len(store.attempts(*key)) for key in store.feeds()}, served.seq if served else 0
+
+
+def run_summary(settings: Settings, before: tuple[dict[tuple[str, str], int], int]) -> str:
+    """What a run landed, what failed, and what is served, in a few lines."""
+    store = Store(settings.home)
+    new = [a for key in store.feeds() for a in store.attempts(*key)[before[0].get(key, 0) :]]
+    landed = [a for a in new if a.outcome == "LANDED"]
+    failed = {(a.source, a.feed): a for a in new if a.outcome in ("FAILED", "REJECTED")}
+    feeds_landed = len({(a.source, a.feed) for a in landed})
+    lines = [f"LANDED {len(landed)} payloads of {feeds_landed} feeds" if landed else "LANDED nothing new"]
+    lines += [f"FAILED {source}/{feed}: {a.reason} [{a.rule}]" for (source, feed), a in sorted(failed.items())]
+    served = publish.current(settings.home)
+    if served:
+        said = "unchanged: same inputs, same hash" if served.seq == before[1] else "published now"
+        lines.append(f"SERVED version {served.seq}, marts {served.meta['marts_hash'][:12]}, as known at "
+                     f"{served.meta['cutoff_at']}, {said}")  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def verify(settings: Settings) -> list[str]:
+    """Every damaged, missing or foreign file of landing and serve, one line each."""
+    return Store(settings.home).verify() + publish.verify(settings.home)
+
+
 def upkeep(settings: Settings) -> dict:
     """Check what landed and what is served, re-point a damaged served file, drop old builds."""
-    problems = Store(settings.home).verify() + publish.verify(settings.home)
+    problems = verify(settings)
     if any(p.startswith("serve/warehouse.duckdb") for p in problems):
         publish.restore_good(settings.home)
     for kept in sorted((settings.home / "build" / "asof").glob("*.duckdb"), key=lambda p: p.stat().st_mtime)[:-20]:

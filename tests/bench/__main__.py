@@ -1,0 +1,115 @@
+"""`make bench`: our commands beside the physical floor and the peers, as ratios of CPU seconds in one run.
+
+Each figure is the median of RUNS whole processes (user + system time of the process and its children); peak memory is
+the largest resident set. Wall seconds stand beside. Absolute seconds depend on the machine: compare the ratios.
+"""
+
+import gzip
+import os
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.bench.workloads import payload
+
+RUNS = int(os.environ.get("BENCH_RUNS", "3"))
+ROWS = {
+    "20 small feeds, extract and load": ("small", ("floor", "ours", "pandas", "dlt")),
+    "1M rows as one gz payload, to Parquet": ("one", ("floor", "ours", "pandas")),
+    "1M rows in 1,000 pages, each landed": ("pages", ("floor", "ours", "pandas", "dlt")),
+}
+
+
+@cache
+def _answer(path: str) -> bytes:
+    name, _, n = path.strip("/").partition("/")
+    body = payload(name, int(n or 0))
+    return gzip.compress(body, mtime=0, compresslevel=1) if name == "one" else body
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = _answer(self.path)
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        if self.path == "/one":
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Requests are not what is shown here."""
+
+
+def measure(command: list[str], env: dict[str, str] | None = None) -> tuple[float, float, float]:
+    """(CPU seconds, wall seconds, peak MB) of one whole process and its children."""
+    start = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, 1)
+        os.dup2(devnull, 2)
+        os.execvpe(command[0], command, os.environ | (env or {}))
+    _, status, used = os.wait4(pid, 0)
+    if status:
+        raise SystemExit(f"bench: {' '.join(command[-3:])} failed with status {status}")
+    return used.ru_utime + used.ru_stime, time.monotonic() - start, used.ru_maxrss / 1024
+
+
+def _line(label: str, figures: list[tuple[float, float, float]], floor: float) -> float:
+    cpu, wall, peak = (statistics.median(f[i] for f in figures) for i in range(3))
+    print(f"  {label:<28}{cpu:8.2f} s cpu {wall:8.2f} s wall {peak:7.0f} MB   x {cpu / (floor or cpu):.2f}", flush=True)
+    return cpu
+
+
+def landing(home: Path, base: str) -> None:
+    """Fetch and store, against the floor and the peers."""
+    for title, (name, kinds) in ROWS.items():
+        print(title)
+        floor = 0.0
+        for kind in kinds:
+            command = [sys.executable, "-m", "tests.bench.workloads", f"{kind}_{name}", base, str(home / kind)]
+            cpu = _line(kind, [measure(command) for _ in range(RUNS)], floor)
+            floor = floor or cpu
+
+
+def whole_job(home: Path) -> None:
+    """The job of `make run`, through Airflow and as plain functions, then again with nothing to do."""
+    print("the whole job on the bundled pack")
+    program = str(Path(sys.executable).with_name("capmig"))
+    for label, args in {"plain functions": ["run", "--direct"], "through Airflow": ["run"]}.items():
+        env = {"WAREHOUSE_HOME": str(home / label.replace(" ", "_"))}
+        floor = _line(label, [measure([program, *args], env)], _FLOOR.get("job", 0.0))
+        _FLOOR.setdefault("job", floor)
+        _line(f"{label}, no change", [measure([program, *args], env)], _FLOOR["job"])
+    as_of = [program, "build", "--as-of", "2026-01-23T03:07Z"]
+    _line(
+        "a build as of an instant", [measure(as_of, {"WAREHOUSE_HOME": str(home / "plain_functions")})], _FLOOR["job"]
+    )
+
+
+_FLOOR: dict[str, float] = {}
+
+
+def main() -> None:
+    """Print every row of the bench."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, median of {RUNS} runs")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="capmig-bench-") as scratch:
+        landing(Path(scratch), f"http://127.0.0.1:{server.server_address[1]}")
+        whole_job(Path(scratch))
+    server.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Every test starts from a clean configuration: no variable of the person who runs it reaches the code."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("CAPMIG_", "WAREHOUSE_", "SOSOVALUE_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def pack_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse made from the bundled pack by the direct run, once for all workers. Read it, do not write to it."""
+    from filelock import FileLock
+
+    home = tmp_path_factory.getbasetemp().parent / "pack_home"
+    with FileLock(f"{home}.lock", timeout=900):
+        if not (home / "ready").exists():
+            done = capmig(home, "run", "--direct")
+            assert done.returncode == 0, done.stderr
+            (home / "ready").write_text(done.stdout)
+    return home
+
+
+def capmig(home: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user runs it, on a warehouse at `home`."""
+    program = Path(sys.executable).with_name("capmig")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("CAPMIG_", "WAREHOUSE_"))}
+    return subprocess.run([program, *args], env=clean | {"WAREHOUSE_HOME": str(home)} | env, capture_output=True,
+                          text=True, timeout=600)  # fmt: skip
