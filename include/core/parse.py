@@ -1,22 +1,26 @@
 """Strict readers shared by parsers. Everything unknown is refused with `ContractError` (rules G1.*)."""
 
 import csv
+import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Context, Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 from include.core.errors import ContractError
+
+T = TypeVar("T")
 
 # 28 digits, the default, fail on quantize to 18 places above 1e10.
 CONTEXT = Context(prec=60)
 SCALE = Decimal(1).scaleb(-18)
 ABSENT = frozenset({"", "-", "\u2013", "\u2014", ".", "ND", "NaN", "null", "N/A", "n/a"})
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?")
-_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 
 
 def refuse(
@@ -102,6 +106,17 @@ def _exact(token: str) -> Decimal:
     return value
 
 
+def member(value: Any, key: str | None, kind: type[T]) -> T:
+    """`value[key]` (`value` itself for no key) if it is of `kind`; a missing key or another type is refused."""
+    if key is not None:
+        if not isinstance(value, dict) or key not in value:
+            raise refuse(f"no {key!r} where one is due", "G1.columns")
+        value = value[key]
+    if not isinstance(value, kind):
+        raise refuse(f"{key or 'the answer'} is a {type(value).__name__}, not a {kind.__name__}", "G1.shape")
+    return value
+
+
 def read_csv(text: str) -> list[list[str]]:
     """All cells as text. A bare quote or NUL is refused."""
     try:
@@ -124,9 +139,11 @@ def columns(header: list[str], required: dict[str, str]) -> dict[str, int]:
 def day(text: str, fmt: str) -> date:
     """A date in the one declared format (`%Y-%m-%d`, `%m/%d/%Y`, ...)."""
     try:
-        return datetime.strptime(text.strip(), fmt).date()  # noqa: DTZ007 - a calendar day has no zone
+        if text.isascii():  # strptime would read full-width digits
+            return datetime.strptime(text.strip(), fmt).date()  # noqa: DTZ007 - a calendar day has no zone
     except ValueError:
-        raise refuse(f"not a date in {fmt}: {text[:40]!r}", "G1.date") from None
+        pass
+    raise refuse(f"not a date in {fmt}: {text[:40]!r}", "G1.date")
 
 
 def not_after(day_: date, limit: date, what: str) -> date:
@@ -144,3 +161,52 @@ def unique(cells: Iterator[tuple[Any, Any]] | list[tuple[Any, Any]]) -> dict[Any
             raise refuse(f"two values for {key}", "G1.conflict")
         out[key] = value
     return out
+
+
+_HTML = re.compile(rb"(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL)
+_CHALLENGE = re.compile(rb"<title>\s*(just a moment\.\.\.|attention required! \| cloudflare)", re.IGNORECASE)
+_FIRST = {"json": (b"{", b"["), "xml": (b"<",), "html": (b"<",)}
+
+
+def inflate(wire: bytes, encoding: str, cap: int) -> bytes:
+    """The body behind a `Content-Encoding`, of `cap` bytes at most. gzip is checked to its end: CRC and length.
+
+    `ContractError`: G1.encoding (unknown, or more than one), G1.truncated, G1.corrupt, G1.too_large.
+    """
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        body = wire
+    elif name in ("gzip", "x-gzip"):
+        try:
+            if not wire:
+                raise EOFError
+            body = gzip.GzipFile(fileobj=io.BytesIO(wire)).read(cap + 1)
+        except EOFError:
+            raise refuse("gzip body ends early", "G1.truncated", "fetch it again") from None
+        except (gzip.BadGzipFile, zlib.error):
+            raise refuse("gzip body is damaged", "G1.corrupt", "fetch it again") from None
+    else:
+        raise refuse(f"unknown content encoding {name[:40]!r}", "G1.encoding")
+    if len(body) > cap:
+        raise refuse(f"body larger than {cap:,} bytes", "G1.too_large")
+    return body
+
+
+def sniff(body: bytes, media: str) -> None:
+    """Refuse a body that is not of its feed's `media` (csv, json, html, xml), before anyone parses it.
+
+    `ContractError`: G1.empty, or G1.sniff for an error page, a challenge page, or JSON where there should be none.
+    """
+    head = body[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not head and not body[4096:].strip():
+        raise refuse("empty body", "G1.empty")
+    if head.startswith(b"<") and _CHALLENGE.search(head):
+        raise refuse("a challenge page instead of an answer", "G1.sniff", "a person must save the page; see the inbox")
+    if media != "html" and _HTML.match(head):
+        raise refuse(f"an HTML page instead of {media}", "G1.sniff")
+    if media == "csv":
+        fits = not head.lower().startswith((b"<", b"{", b"just a moment"))
+    else:
+        fits = head.startswith(_FIRST[media])
+    if not fits:
+        raise refuse(f"the body does not begin like {media}", "G1.sniff")

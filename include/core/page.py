@@ -1,0 +1,61 @@
+"""What one payload says, put together: each cell once, and the days for which its silence means something."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from operator import attrgetter
+
+from include.core.parse import not_after, number, refuse, unique
+from include.core.shapes import CELL_KEYS, Observation, Parsed, Row
+
+
+def page(shape: str, rows: Iterable[Row], days: Iterable[date] = ()) -> Parsed:
+    """A payload's rows with the span of its `days`: the dates of all data rows, whether they hold a reading or not.
+
+    No days at all: the page speaks for every date. A repeated cell is one cell if it is the same to the letter,
+    and refused if it is not (rule G1.conflict).
+    """
+    key = attrgetter(*CELL_KEYS[shape])
+    cells = unique((key(row), row) for row in rows)
+    span = sorted(set(days))
+    return Parsed(list(cells.values()), span[0] if span else None, span[-1] if span else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wide:
+    """A table that holds a day a line and a series a column, in one unit.
+
+    `absent` are the only texts that mean "no reading"; anything else must be an exact number, and greater than
+    zero if the series are `positive`.
+    """
+
+    unit: str
+    absent: frozenset[str]
+    read_day: Callable[[str], date]
+    limit: date  # the last day that can have a reading when the payload was seen
+    positive: bool = False
+
+    def read(self, header: list[str], lines: Iterable[list[str]], day_at: int, series: dict[int, str]) -> Parsed:
+        """Observations of the columns in `series` (position to series id); `day_at` is the position of the date."""
+        rows: list[Row] = []
+        days = []
+        for line in lines:
+            if len(line) != len(header):
+                raise refuse(f"a line of {len(line)} cells under a header of {len(header)}", "G1.columns")
+            event_date = not_after(self.read_day(line[day_at]), self.limit, "a row of")
+            days.append(event_date)
+            rows += [
+                self._cell(series_id, event_date, line[at].strip(), header[at].strip())
+                for at, series_id in series.items()
+                if line[at].strip() not in self.absent
+            ]
+        if not days:
+            raise refuse("a header and no rows", "G1.empty")
+        return page("observation", rows, days)
+
+    def _cell(self, series_id: str, event_date: date, raw: str, column: str) -> Observation:
+        value = number(raw)
+        if self.positive and value <= 0:
+            raise refuse(f"{series_id} of {event_date} is not above zero: {raw[:40]!r}", "G1.sign")
+        return Observation(series_id=series_id, event_date=event_date, value=value, unit=self.unit, value_raw=raw,
+                           locator=f"row={event_date} col={column}")  # fmt: skip

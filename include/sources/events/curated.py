@@ -1,0 +1,168 @@
+"""Rows that a person states, each with the page that says so: decisions, votes, instants, funds, names, fund assets.
+
+The files in `curated_rows/` ship with the product. A line is one event (or one day of assets); its columns become
+attributes. It carries either `published_at`, the publisher's own stamp, or `claimed_known_at`, by when it was public.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from include.core.page import page
+from include.core.parse import columns, day, decode, not_after, number, read_csv, refuse
+from include.core.shapes import EVIDENCE_KINDS, Event, Observation, Parsed
+from include.core.source import Feed, Payload, Release, Source
+
+KNOWN = ("published_at", "claimed_known_at")
+STATED = (*KNOWN, "lineage_root", "evidence_kind", "url", "note")
+# Feed: kind of its events, the column that holds their instant (with `slack_s` beside it), their attributes.
+EVENTS = {
+    "policy_decision": ("DECISION", "decided_at", (
+        "bank", "effective_date", "rate_before_pct", "rate_after_pct", "rate_before_lower_pct", "rate_before_upper_pct",
+        "rate_after_lower_pct", "rate_after_upper_pct", "votes_for", "votes_against", "needs_primary")),
+    "policy_vote": ("VOTE", "", ("meeting_id", "member_id", "vote", "preferred_rate_pct", "preferred_upper_pct")),
+    "event_instant": ("PRESSER", "held_at", ("meeting_id", "bank", "title")),
+    "fund_listing": ("FUND", "", ("asset", "issuer", "ticker", "listed_on", "delisted_on")),
+    "entity": ("ALIAS", "", ("entity_id", "entity_kind", "official_name", "alias", "alias_kind", "confidence")),
+}  # fmt: skip
+TOKENS = {
+    "vote": {"for", "against"},
+    "alias_kind": {"official", "romanisation", "mistranslation"},
+    "needs_primary": {"true", ""},
+    "evidence_kind": set(EVIDENCE_KINDS),
+}
+_DAYS = frozenset({"effective_date", "listed_on", "delisted_on"})
+_ASSETS = re.compile(r"[A-Z]{2,5}\.[A-Z]{2,6}", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+
+Line = dict[str, str]
+
+
+def parse_events(kind: str, instant: str, attributes: tuple[str, ...]) -> Callable[[Payload], Parsed]:
+    """The parser of one feed: a row per filled attribute of each event that was public when the file was seen."""
+    timed = (instant, "slack_s") if instant else ()
+
+    def parse(payload: Payload) -> Parsed:
+        _, lines = _lines(payload, ("event_id", "event_date", *timed, *attributes, *STATED))
+        public = (line for line in lines if _is_public(line, payload))
+        return page("event", (row for line in public for row in _event(kind, instant, attributes, line)))
+
+    return parse
+
+
+def parse_aum(payload: Payload) -> Parsed:
+    """Assets of funds at the day's close, US dollars, a day a line and a fund a column. Raises `ContractError`."""
+    header, lines = _lines(payload, ("event_date", "BTC.IBIT", "ETH.ETHA", *STATED))
+    funds = [title for title in header if _ASSETS.fullmatch(title)]
+    rows = (
+        Observation(series_id=f"AUM.{fund}", value=_above_zero(line[fund]), unit="usd", value_raw=line[fund],
+                    locator=f"row={line['event_date']} col={fund}", **_stated(line))
+        for line in lines if _is_public(line, payload) for fund in funds if line[fund]
+    )  # fmt: skip
+    return page("observation", rows)
+
+
+def _lines(payload: Payload, required: tuple[str, ...]) -> tuple[list[str], list[Line]]:
+    header, *body = [line for line in read_csv(decode(payload.body, "utf-8")) if line] or [[]]
+    columns(header, {name: name for name in required})
+    titles = [title.strip() for title in header]
+    if not body or len(set(titles)) != len(titles):
+        raise refuse("no rows, or a column twice", "G1.columns" if body else "G1.empty")
+    if wrong := next((line for line in body if len(line) != len(header)), None):
+        raise refuse(f"line {wrong[0][:40]!r} has {len(wrong)} cells under {len(header)} columns", "G1.columns")
+    return titles, [dict(zip(titles, map(str.strip, line), strict=True)) for line in body]
+
+
+def _is_public(line: Line, payload: Payload) -> bool:
+    """A run whose clock stands in the past reads the same shipped file, and must not learn from it what came later."""
+    return _known_at(line) <= payload.seen_at
+
+
+def _known_at(line: Line) -> datetime:
+    stamps = [line[name] for name in KNOWN if line[name]]
+    if len(stamps) != 1:
+        raise refuse("a line has either published_at or claimed_known_at", "G1.known_at")
+    return _instant(stamps[0])
+
+
+def _stated(line: Line) -> dict:
+    """What the rows of a line share."""
+    for name, tokens in TOKENS.items():
+        if line.get(name, "") not in tokens and name in line:
+            raise refuse(f"{line[name][:40]!r} is no {name}", "G1.token")
+    if not line["url"].startswith("https://") or not line["lineage_root"]:
+        raise refuse("a line cites no page or no lineage", "G1.citation")
+    # The day can be ahead of UTC's by half a day; a line that was public before its day is a look-ahead.
+    event_date = not_after(
+        day(line["event_date"], "%Y-%m-%d"), (_known_at(line) + timedelta(hours=14)).date(), "a row of"
+    )
+    known = {name: _instant(line[name]) if line[name] else None for name in KNOWN}
+    return known | {name: line[name] for name in ("lineage_root", "evidence_kind")} | {"event_date": event_date}
+
+
+def _event(kind: str, instant: str, attributes: tuple[str, ...], line: Line) -> Iterator[Event]:
+    shared = _stated(line) | {"event_id": line["event_id"], "kind": kind}
+    if not line["event_id"]:
+        raise refuse("a line without event_id", "G1.columns")
+    if instant and line[instant]:
+        slack = number(line["slack_s"])
+        if slack != int(slack) or not 0 <= slack <= 86_400:
+            raise refuse(f"slack_s is {line['slack_s'][:40]!r}", "G1.range")
+        shared |= {"event_at": _instant(line[instant]), "slack_s": int(slack)}
+    for name in ((instant,) if instant else ()) + (*attributes, "url", "note"):
+        if line[name]:
+            yield Event(attribute=name, value_raw=line[name], locator=f"row={line['event_id']} col={name}",
+                        **_content(name, line[name]), **shared)  # fmt: skip
+
+
+def _content(name: str, raw: str) -> dict:
+    """Percentages, votes and confidence are numbers; the rest is text, days and all."""
+    unit = "percent" if name.endswith("_pct") else "vote" if name.startswith("votes_") else None
+    if unit or name == "confidence":
+        return {"value": number(raw), "unit": unit}
+    if name in _DAYS:
+        day(raw, "%Y-%m-%d")
+    return {"value_text": raw}
+
+
+def _above_zero(raw: str) -> Decimal:
+    value = number(raw)
+    if value <= 0:
+        raise refuse(f"assets are {raw[:40]!r}", "G1.sign")
+    return value
+
+
+def _instant(text: str) -> datetime:
+    try:
+        if _INSTANT.fullmatch(text):
+            return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        pass
+    raise refuse(f"not an instant in UTC: {text[:40]!r}", "G1.date")
+
+
+def _feed(name: str, parse: Callable[[Payload], Parsed], shape: str = "event") -> Feed:
+    return Feed(
+        name=name, kind="INBOX", clock="curated", shape=shape, media="csv", parse=parse, restates="all",
+        release=Release("UTC247", 1, "12:00"), shipped=f"curated_rows/{name}.csv",
+        requires="edit the shipped file, or put a whole newer copy of it into the inbox",
+        empty_ok="at an early clock no row of the file is public yet",
+    )  # fmt: skip
+
+
+SOURCE = Source(
+    source_id="curated",
+    title="Curated rows: decisions, votes, instants, funds, names, fund assets",
+    base_url="",
+    lineage_root="curated",
+    evidence_kind="transcription",
+    rank=5,
+    licence="facts on the public record, each with the page that states it",
+    credit="the publishers named in the rows",
+    verified="recorded",
+    feeds=(
+        *(_feed(name, parse_events(*layout)) for name, layout in EVENTS.items()),
+        _feed("fund_aum", parse_aum, "observation"),
+    ),
+)

@@ -1,0 +1,84 @@
+"""U.S. Treasury: daily par yield curve, percent, at the New York close. One CSV a calendar year, newest day first."""
+
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from include.core.calendars import add_business_days, released_at
+from include.core.page import Wide
+from include.core.parse import columns, day, decode, read_csv, refuse
+from include.core.shapes import Parsed
+from include.core.source import Feed, Payload, Release, Request, Source, Window
+
+PATH = "/resource-center/data-chart-center/interest-rates/daily-treasury-rates.csv"
+TENORS = ("1M", "1_5M", "2M", "3M", "4M", "6M", "1Y", "2Y", "3Y", "5Y", "7Y", "10Y", "20Y", "30Y")
+RELEASE = Release("SIFMA_US", 0, "23:00")
+NEW_YORK = ZoneInfo("America/New_York")
+# The labels mix `Mo`, `Month` and `Yr`.
+_LABEL = re.compile(r"(\d+(?:\.\d+)?) (Mo|Month|Yr)", re.ASCII)
+
+
+def requests(window: Window) -> Iterator[Request]:
+    """The file of each calendar year that the window touches."""
+    for year in range(window.start.year, (window.end - timedelta(days=1)).year + 1):
+        yield Request(
+            f"{PATH}/{year}/all",
+            (("type", "daily_treasury_yield_curve"), ("field_tdr_date_value", str(year)), ("page", ""),
+             ("_format", "csv")),
+        )  # fmt: skip
+
+
+def parse(payload: Payload) -> Parsed:
+    """One year's curve. Columns that come and go are found by name; 2 and 10 years must be there."""
+    lines = [line for line in read_csv(decode(payload.body, "utf-8")) if line]
+    if not lines:
+        raise refuse("an empty file", "G1.empty")
+    header = lines[0]
+    series = _series(header)
+    day_at = columns(header, {"day": "Date"})["day"]
+    if len(lines) == 1 and _before_first_curve(payload):
+        return Parsed()
+    table = Wide(unit="percent", absent=frozenset({""}), read_day=lambda text: day(text, "%m/%d/%Y"),
+                 limit=payload.seen_at.astimezone(NEW_YORK).date())  # fmt: skip
+    return table.read(header, lines[1:], day_at, series)
+
+
+def _series(header: list[str]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for at, label in enumerate(header):
+        match = _LABEL.fullmatch(label.strip())
+        tenor = f"{match[1].replace('.', '_')}{match[2][0]}" if match else ""
+        if tenor in TENORS:
+            found[at] = f"YIELD.US.{tenor}"
+    ids = list(found.values())
+    if len(set(ids)) != len(ids) or not {"YIELD.US.2Y", "YIELD.US.10Y"} <= set(ids):
+        raise refuse("the 2 and 10 year columns do not stand once each in the header", "G1.columns")
+    return found
+
+
+def _before_first_curve(payload: Payload) -> bool:
+    """Whether the payload was seen before the year's first curve is a day old."""
+    year = payload.seen_at.astimezone(NEW_YORK).year
+    first = add_business_days("SIFMA_US", date(year - 1, 12, 31), 1)
+    return payload.seen_at < released_at(RELEASE, first) + timedelta(days=1)
+
+
+SOURCE = Source(
+    source_id="ust",
+    title="U.S. Treasury: daily par yield curve rates",
+    base_url="https://home.treasury.gov",
+    lineage_root="ust",
+    evidence_kind="origin",
+    rank=1,
+    licence="public domain (US government)",
+    credit="U.S. Department of the Treasury",
+    verified="recorded",
+    feeds=(
+        Feed(
+            name="par_curve", kind="WINDOW", clock="rates", shape="observation", media="csv", parse=parse,
+            restates="window", release=RELEASE, requests=requests, expects=("YIELD.US.2Y", "YIELD.US.10Y"),
+            empty_ok="a year's file is empty until its first curve is out, in early January",
+        ),
+    ),
+)  # fmt: skip
