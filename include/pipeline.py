@@ -40,6 +40,7 @@ from include.warehouse import gates, holds, journal, publish
 from include.warehouse.build import Build
 
 MAX_PAGES = 500
+PARSED_ROWS = 100_000
 Progress = Callable[[str], None]
 
 
@@ -76,15 +77,13 @@ def land(
     source, feed = find_feed(source_id, feed_name)
     store = Store(settings.home)
     with store.lock(source_id, feed_name):
+        landing = _Landing(store, source, feed, run_id, settings.clock)
         if feed.kind == "INBOX":
-            attempts = _land_files(settings, store, source, feed, run_id)
-        elif window is None and not _due(settings, store, source, feed):
-            attempts = []
-        else:
-            window = window or window_of(feed, settings.clock, store, source)
-            attempts = _land_fetched(settings, store, source, feed, run_id, window)
-        runs.derive(settings.home, source, feed, settings.clock)
-    return attempts
+            _land_files(settings, landing)
+        elif window or _due(settings, store, source, feed):
+            _land_fetched(settings, landing, window or window_of(feed, settings.clock, store, source))
+        landing.derive(settings.home)
+    return landing.batch
 
 
 def _due(settings: Settings, store: Store, source: Source, feed: Feed) -> bool:
@@ -96,15 +95,13 @@ def _due(settings: Settings, store: Store, source: Source, feed: Feed) -> bool:
     return not last or settings.clock - parse_instant(last) >= timedelta(seconds=feed.every_s)
 
 
-def _land_fetched(
-    settings: Settings, store: Store, source: Source, feed: Feed, run_id: str, window: Window
-) -> list[Attempt]:
+def _land_fetched(settings: Settings, landing: "_Landing", window: Window) -> None:
     """Fetch every page of a window. Pages are written as they come; one manifest append acknowledges them all."""
+    source, feed = landing.source, landing.feed
     if settings.clock_is_past and not is_loopback(settings.base_url(source)):
         raise ConfigError("the run's clock lies in the past, and a real host would be asked", source=source.source_id,
                           rule="config.past_clock",
                           action="unset CAPMIG_CLOCK and use a WAREHOUSE_HOME of its own for live data")  # fmt: skip
-    landing = _Landing(store, source, feed, run_id, settings.clock)
     span = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
     client = Client(
         source=source, base_url=settings.base_url(source), contact=settings.contact, key=settings.key(source),
@@ -134,12 +131,12 @@ def _land_fetched(
         following = feed.follow and feed.follow(request, inflate(response.wire, encoding, feed.max_bytes))
         if following:
             waiting.appendleft(following)
-    return landing.acknowledge()
+    landing.acknowledge()
 
 
-def _land_files(settings: Settings, store: Store, source: Source, feed: Feed, run_id: str) -> list[Attempt]:
+def _land_files(settings: Settings, landing: "_Landing") -> None:
     """Take in what waits for a feed: the rows that the product ships, then saved pages, oldest first."""
-    landing = _Landing(store, source, feed, run_id, settings.clock)
+    source, feed = landing.source, landing.feed
     if feed.shipped:
         path = Path(inspect.getfile(feed.parse)).parent / feed.shipped
         landing.take(
@@ -152,10 +149,9 @@ def _land_files(settings: Settings, store: Store, source: Source, feed: Feed, ru
             page.path.read_bytes(), seen_at=page.seen_at or settings.clock, origin=f"inbox/{page.path.name}",
             vintage_kind="archive" if page.seen_at else "pseudo",
         )  # fmt: skip
-    attempts = landing.acknowledge()
+    landing.acknowledge()
     for page in mine:
         inbox.take(page)
-    return attempts
 
 
 def import_file(
@@ -178,9 +174,9 @@ def import_file(
             body, seen_at=observed_at or settings.clock, origin=f"import/{path.name}",
             vintage_kind="archive" if observed_at else "pseudo",
         )  # fmt: skip
-        attempt = landing.acknowledge()[0]
-        runs.derive(settings.home, source, feed, settings.clock)
-    return attempt
+        landing.acknowledge()
+        landing.derive(settings.home)
+    return landing.batch[0]
 
 
 class _Landing:
@@ -192,6 +188,8 @@ class _Landing:
         self.base = {"source": source.source_id, "feed": feed.name, "run_id": run_id, "recorded_at": clock}
         self.clock = clock
         self.batch: list[Attempt] = []
+        self.parsed: runs.Seen = {}  # kept for the derivation that follows, up to PARSED_ROWS rows
+        self.n_parsed = 0
 
     def take(self, wire: bytes, *, seen_at: datetime, vintage_kind: str, encoding: str = "", **facts: object) -> str:
         """Make one payload durable, then look at it. Returns the outcome; nothing is visible before `acknowledge`."""
@@ -205,11 +203,15 @@ class _Landing:
             return self._note("REJECTED", sha256=sha, rule=error.rule, reason=error.message, **facts)
         (sha, _), = self.store.put(source_id, feed.name, [wire])  # fmt: skip
         try:
-            n_rows = len(runs.parse_payload(feed, wire, encoding, seen_at, sha).rows)
+            page = runs.parse_payload(feed, wire, encoding, seen_at, sha)
+            n_rows = len(page.rows)
             if n_rows < feed.min_rows and not (n_rows == 0 and feed.empty_ok):
                 raise ContractError(f"{n_rows} rows where at least {feed.min_rows} are due", rule="G1.empty", action="")
         except ContractError as error:
             return self._note("REJECTED", sha256=sha, rule=error.rule, reason=error.message, **facts)
+        self.n_parsed += n_rows
+        if self.n_parsed <= PARSED_ROWS:
+            self.parsed[sha, iso(seen_at)] = page
         outcome = "UNCHANGED" if sha in self.known else "LANDED" if n_rows else "EMPTY_OK"
         self.known.add(sha)
         return self._note(outcome, sha256=sha, n_rows=n_rows, **facts)
@@ -224,10 +226,13 @@ class _Landing:
         self.batch.append(attempt_of(outcome=outcome, **self.base, **facts))
         return outcome
 
-    def acknowledge(self) -> list[Attempt]:
+    def acknowledge(self) -> None:
         """Append the batch to the manifest: from here on nothing of it can be lost."""
         self.store.append(self.batch)
-        return self.batch
+
+    def derive(self, home: Path) -> None:
+        """Bring the feed's rows up to date with what was acknowledged."""
+        runs.derive(home, self.source, self.feed, self.clock, self.parsed)
 
 
 # Build, check, publish. Between two steps everything that matters stands in build/<run_id>/, so that each step may run

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from include.core import disk
 from include.core.calendars import released_at
 from include.core.clock import parse_instant
 from include.core.parse import inflate
-from include.core.shapes import CELL_KEYS, CELL_VALUES, SCHEMAS, Parsed, Row
+from include.core.shapes import CELL_KEYS, CELL_VALUES, ROW_TYPES, SCHEMAS, Parsed, Row
 from include.core.source import Feed, Payload, Source
 from include.landing.store import Attempt, Store
 
+Seen = dict[tuple[str, str], Parsed]  # (sha256, seen_at): what a payload said
 FORMAT = "1"  # of the derived files; raising it re-derives everything from raw
 
 
@@ -38,8 +39,10 @@ def to_table(source: Source, feed: Feed, attempt: Attempt, rows: list[Row]) -> p
     seen_at = parse_instant(attempt.seen_at)
     claims = attempt.vintage_kind == "pseudo" or not feed.revises
     columns: dict[str, list] = defaultdict(list)
+    shape = SCHEMAS[feed.shape].names
+    own = [f.name for f in fields(ROW_TYPES[feed.shape])]
     for row in rows:
-        cells = asdict(row)
+        cells = {name: getattr(row, name) for name in own}
         claimed = row.claimed_known_at
         if claimed is None and claims and row.published_at is None:
             claimed = released_at(feed.release, row.event_date)
@@ -57,9 +60,9 @@ def to_table(source: Source, feed: Feed, attempt: Attempt, rows: list[Row]) -> p
             "payload_sha256": attempt.sha256,
             "parser_version": feed.parser_version,
         }
-        for name in SCHEMAS[feed.shape].names:
+        for name in shape:
             columns[name].append(cells[name])
-    return pa.table({n: columns[n] for n in SCHEMAS[feed.shape].names}, schema=SCHEMAS[feed.shape])
+    return pa.table({n: columns[n] for n in shape}, schema=SCHEMAS[feed.shape])
 
 
 def merge_sql(shape: str, relation: str) -> str:
@@ -98,10 +101,11 @@ def _input_hash(source: Source, feed: Feed, attempts: list[Attempt]) -> str:
     return hashlib.sha256(json.dumps([declared, sighted]).encode()).hexdigest()[:16]
 
 
-def derive(home: Path, source: Source, feed: Feed, clock: datetime) -> int:
+def derive(home: Path, source: Source, feed: Feed, clock: datetime, parsed: Seen | None = None) -> int:
     """Bring a feed's row files up to date with its manifest. Returns how many files were computed.
 
-    The caller holds the feed's lock. Bytes are checked against their sha256 as they are read.
+    The caller holds the feed's lock, and may hand over what it has just parsed. Bytes are checked against their
+    sha256 as they are read.
     """
     store = Store(home)
     spans = _spans(store.sightings(source.source_id, feed.name), clock)
@@ -116,7 +120,7 @@ def derive(home: Path, source: Source, feed: Feed, clock: datetime) -> int:
         name = f"{span}__{_input_hash(source, feed, attempts)}.parquet"
         names.add(name)
         if not all((d / name).exists() for d in directories):
-            rows, pages = _derive_span(store, source, feed, attempts)
+            rows, pages = _derive_span(store, source, feed, attempts, parsed or {})
             _write(directories[0] / name, rows)
             _write(directories[1] / name, pages)
             computed += 1
@@ -131,13 +135,17 @@ def derive(home: Path, source: Source, feed: Feed, clock: datetime) -> int:
     return computed
 
 
-def _derive_span(store: Store, source: Source, feed: Feed, attempts: list[Attempt]) -> tuple[pa.Table, pa.Table]:
+def _derive_span(
+    store: Store, source: Source, feed: Feed, attempts: list[Attempt], parsed: Seen
+) -> tuple[pa.Table, pa.Table]:
     pages = []
 
     def tables() -> Iterator[pa.RecordBatch]:
         for attempt in attempts:
-            wire = store.read(attempt)
-            page = parse_payload(feed, wire, attempt.encoding, parse_instant(attempt.seen_at), attempt.sha256)
+            page = parsed.get((attempt.sha256, attempt.seen_at))
+            if page is None:
+                wire = store.read(attempt)
+                page = parse_payload(feed, wire, attempt.encoding, parse_instant(attempt.seen_at), attempt.sha256)
             pages.append(_page_row(source, feed, attempt, page))
             yield from to_table(source, feed, attempt, page.rows).to_batches()
 
