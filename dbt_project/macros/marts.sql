@@ -1,0 +1,75 @@
+{#- One attribute of an event as a column, from the rows that `event_choice` picked. -#}
+{% macro attribute(name, column='value_text', type='varchar') -%}
+    max({{ column }}) filter (attribute = '{{ name }}')::{{ type }}
+{%- endmacro %}
+
+{#- Events of some kinds as attribute rows of one source each: the best-ranked source that names the event tells it as a
+    whole, so that no event is half one source's and half another's. Counts of who else names it stand on every row. -#}
+{% macro event_choice(kinds) -%}
+    select
+        known.*,
+        counted.n_publishers,
+        counted.n_lineages
+    from {{ ref('event_known') }} as known
+    inner join (
+        select
+            teller.event_id,
+            arg_min(teller.source_id, (source.rank, teller.source_id)) as source_id,
+            count(distinct teller.source_id)::int as n_publishers,
+            (count(distinct teller.lineage_root) filter (teller.evidence_kind != 'report'))::int as n_lineages
+        from {{ ref('event_known') }} as teller
+        inner join {{ source('landing', 'source') }} as source on teller.source_id = source.source_id
+        where teller.kind in ({% for kind in kinds %}'{{ kind }}'{{ ', ' if not loop.last }}{% endfor %})
+        group by teller.event_id
+    ) as counted
+        on known.event_id = counted.event_id and known.source_id = counted.source_id
+{%- endmacro %}
+
+{#- Where an event's row came from: the columns that every event mart carries, aggregated over its attribute rows. -#}
+{% macro event_provenance() -%}
+    any_value(source_id) as source_id,
+    min(lineage_root) as lineage_root,
+    min(evidence_kind) as evidence_kind,
+    any_value(n_publishers) as n_publishers,
+    any_value(n_lineages) as n_lineages,
+    {{ grade('min(evidence_kind)', "'single_source'", 'any_value(n_lineages)', '1') }} as grade,
+    max(known_from) as known_from,
+    arg_max(vintage_kind, (known_from, attribute)) as vintage_kind,
+    arg_max(payload_sha256, (known_from, attribute)) as payload_sha256,
+    arg_max(locator, (known_from, attribute)) as locator,
+    {{ attribute('url') }} as cited_url
+{%- endmacro %}
+
+{#- One step down the ladder while the figure is older than the newest reading that is due; D and X have no step left. -#}
+{% macro grade_while_stale(grade, is_stale) -%}
+    case
+        when not {{ is_stale }} then {{ grade }}
+        else case {{ grade }} when 'A' then 'B' when 'B' then 'C' when 'C' then 'D' else {{ grade }} end
+    end
+{%- endmacro %}
+
+{#- A figure as text for a reader: rounded half away from zero, with its sign, never a float's tail. -#}
+{% macro shown(expression, digits) -%}
+    (({{ expression }})::decimal(38, {{ digits }}))::varchar
+{%- endmacro %}
+
+{#- The same with an explicit plus. -#}
+{% macro signed(expression, digits) -%}
+    case when ({{ expression }}) > 0 then '+' else '' end || {{ shown(expression, digits) }}
+{%- endmacro %}
+
+{#- 1st, 2nd, 3rd, 4th, 11th. -#}
+{% macro ordinal(number) -%}
+    ({{ number }}) || case
+        when ({{ number }}) % 100 between 11 and 13 then 'th'
+        when ({{ number }}) % 10 = 1 then 'st'
+        when ({{ number }}) % 10 = 2 then 'nd'
+        when ({{ number }}) % 10 = 3 then 'rd'
+        else 'th'
+    end
+{%- endmacro %}
+
+{#- An exact figure without trailing zeros. -#}
+{% macro plain(expression) -%}
+    regexp_replace(({{ expression }})::varchar, '\.?0+$', '')
+{%- endmacro %}
