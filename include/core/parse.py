@@ -20,6 +20,7 @@ CONTEXT = Context(prec=60)
 SCALE = Decimal(1).scaleb(-18)
 ABSENT = frozenset({"", "-", "\u2013", "\u2014", ".", "ND", "NaN", "null", "N/A", "n/a"})
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 
 
@@ -60,6 +61,14 @@ def number(text: str | Decimal | int, *, grouped: bool = False, parens: bool = F
 def maybe_number(text: str | None, **kinds: bool) -> Decimal | None:
     """`number`, or None for a token that means "no reading". Absent is never zero."""
     return None if text is None or text.strip() in ABSENT else number(text, **kinds)
+
+
+def above_zero(text: str, what: str) -> Decimal:
+    """`number`, refused unless it is greater than zero (rule G1.sign)."""
+    value = number(text)
+    if value <= 0:
+        raise refuse(f"{what} is not above zero: {text[:40]!r}", "G1.sign")
+    return value
 
 
 def decode(body: bytes, codec: str) -> str:
@@ -117,8 +126,10 @@ def member(value: Any, key: str | None, kind: type[T]) -> T:
     return value
 
 
-def read_csv(text: str) -> list[list[str]]:
-    """All cells as text. A bare quote or NUL is refused."""
+def read_csv(text: str, *, closed: bool = False) -> list[list[str]]:
+    """All cells as text. A bare quote is refused; so is a last line without its newline where files are `closed`."""
+    if closed and not text.endswith("\n"):
+        raise refuse("the last line is cut off", "G1.truncated")
     try:
         return list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
@@ -144,6 +155,16 @@ def day(text: str, fmt: str) -> date:
     except ValueError:
         pass
     raise refuse(f"not a date in {fmt}: {text[:40]!r}", "G1.date")
+
+
+def instant(text: str) -> datetime:
+    """An instant written as `2026-01-23T03:07:00Z`, and in no other way."""
+    if _INSTANT.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
+    raise refuse(f"not an instant in UTC: {text[:40]!r}", "G1.date")
 
 
 def not_after(day_: date, limit: date, what: str) -> date:
