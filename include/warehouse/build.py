@@ -101,7 +101,7 @@ TABLES: dict[str, pa.Schema] = {
 def code_hash() -> str:
     """sha256 over the code that decides figures: the dbt project and the package."""
     digest = hashlib.sha256()
-    roots = [(PROJECT, (".sql", ".yml", ".csv", ".md")), (PROJECT.parent / "include", (".py", ".csv"))]
+    roots = [(PROJECT, (".sql", ".yml", ".csv", ".md")), (PROJECT.parent / "include", (".py", ".csv", ".sql"))]
     for root, kinds in roots:
         for path in sorted(root.rglob("*")):
             relative = path.relative_to(root)
@@ -260,6 +260,7 @@ def run_dbt(build: Build, args: list[str], *, threads: int, on_node=None) -> lis
         result = dbtRunner(callbacks=events).invoke([args[0], *common, *args[1:]])
     finally:
         DuckDBConnectionManager.close_all_connections()
+        del os.environ["CAPMIG_BUILD_DIR"]  # dbt's alone: settings that are read next in this process refuse it
     nodes = list(getattr(result.result, "results", None) or [])
     if not result.success:
         bad = next((n for n in nodes if str(n.status) in ("error", "fail")), None)
