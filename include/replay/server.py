@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import sys
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,6 +47,11 @@ class _Server(ThreadingHTTPServer):
         # The library's own asks the resolver for this machine's name, which can hang where there is none.
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away is no fault of ours; anything else is, and shows its traceback."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
