@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from operator import attrgetter
 
-from include.core.parse import not_after, number, refuse, unique
+from include.core.parse import above_zero, not_after, number, refuse, unique
 from include.core.shapes import CELL_KEYS, Observation, Parsed, Row
 
 
@@ -54,8 +54,6 @@ class Wide:
         return page("observation", rows, days)
 
     def _cell(self, series_id: str, event_date: date, raw: str, column: str) -> Observation:
-        value = number(raw)
-        if self.positive and value <= 0:
-            raise refuse(f"{series_id} of {event_date} is not above zero: {raw[:40]!r}", "G1.sign")
+        value = above_zero(raw, f"{series_id} of {event_date}") if self.positive else number(raw)
         return Observation(series_id=series_id, event_date=event_date, value=value, unit=self.unit, value_raw=raw,
                            locator=f"row={event_date} col={column}")  # fmt: skip

@@ -47,7 +47,7 @@ def number(text: str | Decimal | int, *, grouped: bool = False, parens: bool = F
     if not _NUMBER.fullmatch(token):
         raise refuse(f"not a number: {raw[:40]!r}", "G1.type")
     try:
-        value = CONTEXT.create_decimal(token)
+        value = Decimal(token)
         exact = value.quantize(SCALE, context=CONTEXT)
     except InvalidOperation:
         raise refuse(f"number out of range: {raw[:40]!r}", "G1.range") from None
@@ -107,7 +107,7 @@ def read_json(body: bytes) -> Any:
 
 def _exact(token: str) -> Decimal:
     try:
-        value = CONTEXT.create_decimal(token)
+        value = Decimal(token)
     except InvalidOperation:
         raise refuse(f"number out of range: {token[:40]!r}", "G1.range") from None
     if not value.is_finite():

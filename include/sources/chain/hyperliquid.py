@@ -11,7 +11,7 @@ from functools import partial
 
 from include.core.errors import ContractError
 from include.core.page import page
-from include.core.parse import member, not_after, number, read_json, refuse
+from include.core.parse import above_zero, member, not_after, number, read_json, refuse
 from include.core.shapes import Observation, Parsed
 from include.core.source import Feed, Payload, Release, Request, Source, Window
 
@@ -46,8 +46,8 @@ def _context(coin: str, context: object, seen_at: datetime) -> list[Observation]
     out = []
     for family, key, unit in (("OI", "openInterest", "coin"), ("MARK", "markPx", "usd")):
         raw = member(context, key, str)
-        value = number(raw)
-        if value < 0 or (value == 0 and family == "MARK"):
+        value = above_zero(raw, f"{key} of {coin}") if family == "MARK" else number(raw)
+        if value < 0:
             raise refuse(f"{key} of {coin} is {raw}", "G1.sign")
         out.append(
             Observation(series_id=f"{family}.HYPERLIQUID.{coin.upper()}", event_date=seen_at.astimezone(UTC).date(),

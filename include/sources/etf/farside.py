@@ -18,7 +18,6 @@ from include.core.parse import CONTEXT, day, decode, not_after, number, refuse
 from include.core.shapes import Observation, Parsed
 from include.core.source import Feed, Payload, Release, Source
 
-MILLION = Decimal(10) ** 6
 FIRST = date(2024, 1, 11)  # no US spot fund traded before
 NOT_SESSIONS = frozenset({"Fee", "Seed", "Total", "Average", "Maximum", "Minimum"})
 ABSENT = frozenset({"-", ""})
@@ -32,7 +31,7 @@ Sessions = dict[date, dict[str, str]]  # cells by column, as printed
 
 def parse(asset: str, required: frozenset[str], payload: Payload) -> Parsed:
     """A saved all-data or recent page of `asset`. Raises `ContractError` unless the table is as it always was."""
-    header, *body = _table(payload.body)
+    header, *body = _table(payload.body) or [[]]
     columns = _columns(header, required)
     last = payload.seen_at.astimezone(ZoneInfo("America/New_York")).date()
     sessions: Sessions = {}
@@ -65,11 +64,8 @@ def _table(body: bytes) -> list[list[str]]:
         raise refuse("cells of the table span columns or rows", "G1.layout")
     if "</table>" not in text.lower():
         raise refuse("the page is cut off within the table", "G1.truncated")
-    lines = [[" ".join(cell.text_content().split()) for cell in row.xpath("./th | ./td")]
-             for row in tables[0].xpath(".//tr")]  # fmt: skip
-    if not lines:
-        raise refuse("a table without rows", "G1.empty")
-    return lines
+    return [[" ".join(cell.text_content().split()) for cell in row.xpath("./th | ./td")]
+            for row in tables[0].xpath(".//tr")]  # fmt: skip
 
 
 def _columns(header: list[str], required: frozenset[str]) -> list[str]:
@@ -120,7 +116,7 @@ def _rows(asset: str, event_date: date, cells: dict[str, str]) -> Iterator[Obser
         status = "reported_zero" if value == 0 and ticker != "TOTAL" else "final" if funds else "not_yet"
         yield Observation(
             series_id=f"ETF_FLOW.{asset}.{ticker}", event_date=event_date, unit="usd", obs_status=status,
-            value=number(CONTEXT.multiply(value, MILLION)) if funds else None, value_raw=cells[ticker],
+            value=number(value.scaleb(6, CONTEXT)) if funds else None, value_raw=cells[ticker],
             locator=f"row={event_date} col={ticker}", measurement_root="issuers",
         )  # fmt: skip
 
@@ -147,7 +143,7 @@ SOURCE = Source(
     credit="Farside Investors",
     verified="recorded",
     feeds=(
-        _feed("btc", "IBIT FBTC BITB ARKB BTCO EZBC BRRR HODL BTCW GBTC BTC", Release("NYSE", 1, "12:00")),
+        _feed("btc", "IBIT FBTC BITB ARKB BTCO EZBC BRRR HODL BTCW GBTC BTC", Release("UTC247", 1, "12:00")),
         _feed("eth", "ETHA FETH ETHW TETH ETHV QETH EZET ETHE ETH", UNDATED),
         _feed("sol", "BSOL VSOL FSOL TSOL SOEZ GSOL", UNDATED),
     ),

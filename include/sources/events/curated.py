@@ -6,11 +6,10 @@ attributes. It carries either `published_at`, the publisher's own stamp, or `cla
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 
 from include.core.page import page
-from include.core.parse import columns, day, decode, not_after, number, read_csv, refuse
+from include.core.parse import above_zero, columns, day, decode, instant, not_after, number, read_csv, refuse
 from include.core.shapes import EVIDENCE_KINDS, Event, Observation, Parsed
 from include.core.source import Feed, Payload, Release, Source
 
@@ -34,19 +33,18 @@ TOKENS = {
 }
 _DAYS = frozenset({"effective_date", "listed_on", "delisted_on"})
 _ASSETS = re.compile(r"[A-Z]{2,5}\.[A-Z]{2,6}", re.ASCII)
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 Line = dict[str, str]
 
 
-def parse_events(kind: str, instant: str, attributes: tuple[str, ...]) -> Callable[[Payload], Parsed]:
+def parse_events(kind: str, moment: str, attributes: tuple[str, ...]) -> Callable[[Payload], Parsed]:
     """The parser of one feed: a row per filled attribute of each event that was public when the file was seen."""
-    timed = (instant, "slack_s") if instant else ()
+    timed = (moment, "slack_s") if moment else ()
 
     def parse(payload: Payload) -> Parsed:
         _, lines = _lines(payload, ("event_id", "event_date", *timed, *attributes, *STATED))
         public = (line for line in lines if _is_public(line, payload))
-        return page("event", (row for line in public for row in _event(kind, instant, attributes, line)))
+        return page("event", (row for line in public for row in _event(kind, moment, attributes, line)))
 
     return parse
 
@@ -56,7 +54,7 @@ def parse_aum(payload: Payload) -> Parsed:
     header, lines = _lines(payload, ("event_date", "BTC.IBIT", "ETH.ETHA", *STATED))
     funds = [title for title in header if _ASSETS.fullmatch(title)]
     rows = (
-        Observation(series_id=f"AUM.{fund}", value=_above_zero(line[fund]), unit="usd", value_raw=line[fund],
+        Observation(series_id=f"AUM.{fund}", value=above_zero(line[fund], fund), unit="usd", value_raw=line[fund],
                     locator=f"row={line['event_date']} col={fund}", **_stated(line))
         for line in lines if _is_public(line, payload) for fund in funds if line[fund]
     )  # fmt: skip
@@ -64,7 +62,7 @@ def parse_aum(payload: Payload) -> Parsed:
 
 
 def _lines(payload: Payload, required: tuple[str, ...]) -> tuple[list[str], list[Line]]:
-    header, *body = [line for line in read_csv(decode(payload.body, "utf-8")) if line] or [[]]
+    header, *body = [line for line in read_csv(decode(payload.body, "utf-8"), closed=True) if line] or [[]]
     columns(header, {name: name for name in required})
     titles = [title.strip() for title in header]
     if not body or len(set(titles)) != len(titles):
@@ -83,7 +81,7 @@ def _known_at(line: Line) -> datetime:
     stamps = [line[name] for name in KNOWN if line[name]]
     if len(stamps) != 1:
         raise refuse("a line has either published_at or claimed_known_at", "G1.known_at")
-    return _instant(stamps[0])
+    return instant(stamps[0])
 
 
 def _stated(line: Line) -> dict:
@@ -97,20 +95,20 @@ def _stated(line: Line) -> dict:
     event_date = not_after(
         day(line["event_date"], "%Y-%m-%d"), (_known_at(line) + timedelta(hours=14)).date(), "a row of"
     )
-    known = {name: _instant(line[name]) if line[name] else None for name in KNOWN}
+    known = {name: instant(line[name]) if line[name] else None for name in KNOWN}
     return known | {name: line[name] for name in ("lineage_root", "evidence_kind")} | {"event_date": event_date}
 
 
-def _event(kind: str, instant: str, attributes: tuple[str, ...], line: Line) -> Iterator[Event]:
+def _event(kind: str, moment: str, attributes: tuple[str, ...], line: Line) -> Iterator[Event]:
     shared = _stated(line) | {"event_id": line["event_id"], "kind": kind}
     if not line["event_id"]:
         raise refuse("a line without event_id", "G1.columns")
-    if instant and line[instant]:
+    if moment and line[moment]:
         slack = number(line["slack_s"])
         if slack != int(slack) or not 0 <= slack <= 86_400:
             raise refuse(f"slack_s is {line['slack_s'][:40]!r}", "G1.range")
-        shared |= {"event_at": _instant(line[instant]), "slack_s": int(slack)}
-    for name in ((instant,) if instant else ()) + (*attributes, "url", "note"):
+        shared |= {"event_at": instant(line[moment]), "slack_s": int(slack)}
+    for name in ((moment,) if moment else ()) + (*attributes, "url", "note"):
         if line[name]:
             yield Event(attribute=name, value_raw=line[name], locator=f"row={line['event_id']} col={name}",
                         **_content(name, line[name]), **shared)  # fmt: skip
@@ -124,22 +122,6 @@ def _content(name: str, raw: str) -> dict:
     if name in _DAYS:
         day(raw, "%Y-%m-%d")
     return {"value_text": raw}
-
-
-def _above_zero(raw: str) -> Decimal:
-    value = number(raw)
-    if value <= 0:
-        raise refuse(f"assets are {raw[:40]!r}", "G1.sign")
-    return value
-
-
-def _instant(text: str) -> datetime:
-    try:
-        if _INSTANT.fullmatch(text):
-            return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        pass
-    raise refuse(f"not an instant in UTC: {text[:40]!r}", "G1.date")
 
 
 def _feed(name: str, parse: Callable[[Payload], Parsed], shape: str = "event") -> Feed:

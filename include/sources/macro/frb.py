@@ -24,10 +24,7 @@ def requests(window: Window) -> list[Request]:
 
 def parse(payload: Payload) -> Parsed:
     """The yen's column. `ND` is a day without a rate. Raises `ContractError`."""
-    text = decode(payload.body, "utf-8")
-    lines = [line for line in read_csv(text) if line]
-    if not text.endswith("\n"):
-        raise refuse("the last line is cut off", "G1.truncated")
+    lines = [line for line in read_csv(decode(payload.body, "utf-8"), closed=True) if line]
     start = next((n for n, line in enumerate(lines) if line[0].strip() == "Time Period"), None)
     if start is None:
         raise refuse("no 'Time Period' line", "G1.columns")

@@ -50,11 +50,9 @@ def parse_history(payload: Payload) -> Parsed:
 
 def _parse(payload: Payload, title: str, date_title: str, tenor_title: str, read_day: Callable[[str], date]) -> Parsed:
     text = decode(payload.body, "cp932")
-    lines = read_csv(text)
+    lines = read_csv(text, closed=True)
     if len(lines) < 2 or not text.startswith(title) or "%" not in "".join(lines[0]):
         raise refuse(f"the first line is not {title!r} with its unit", "G1.title")
-    if not text.endswith("\n"):
-        raise refuse("the last line is cut off", "G1.truncated")
     header = lines[1]
     at = columns(header, {"day": date_title} | {f"YIELD.JP.{n}Y": tenor_title.format(n) for n in TENORS})
     day_at = at.pop("day")

@@ -31,9 +31,12 @@ def requests(window: Window) -> Iterator[Request]:
 
 def parse(payload: Payload) -> Parsed:
     """One year's curve. Columns that come and go are found by name; 2 and 10 years must be there."""
-    lines = [line for line in read_csv(decode(payload.body, "utf-8")) if line]
+    text = decode(payload.body, "utf-8")
+    lines = [line for line in read_csv(text) if line]
     if not lines:
         raise refuse("an empty file", "G1.empty")
+    if not text.endswith("\n"):
+        _whole(lines[1:])
     header = lines[0]
     series = _series(header)
     day_at = columns(header, {"day": "Date"})["day"]
@@ -55,6 +58,13 @@ def _series(header: list[str]) -> dict[int, str]:
     if len(set(ids)) != len(ids) or not {"YIELD.US.2Y", "YIELD.US.10Y"} <= set(ids):
         raise refuse("the 2 and 10 year columns do not stand once each in the header", "G1.columns")
     return found
+
+
+def _whole(lines: list[list[str]]) -> None:
+    """Whether the file closes with a newline is not on record; without one, a cut cell shows in its digits."""
+    digits = [len(cell.partition(".")[2]) for line in lines for cell in line]
+    if digits and lines[-1][-1].strip() and digits[-1] < max(digits):
+        raise refuse("the last cell is cut off", "G1.truncated")
 
 
 def _before_first_curve(payload: Payload) -> bool:

@@ -1,0 +1,1 @@
+"""Contract and fuzz tests over the registry, with recorded cases."""

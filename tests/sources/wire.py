@@ -1,0 +1,193 @@
+"""Recorded cases as tables of cells, so that a payload can be changed in one place and written again in wire shape.
+
+`cases/<source>/<feed>__<case>.<ext>` is a payload. Beside it stands what must come of it: `.expected.csv` (the rows)
+or `.refused` (the rule). `cases/<source>/wire.toml` says where a feed's header, records, days and values are.
+"""
+
+import csv
+import io
+import json
+import re
+import tomllib
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from include.core.source import Feed, Payload
+
+CASES = Path(__file__).with_name("cases")
+SEEN = datetime(2026, 2, 2, 12, 0, tzinfo=UTC)
+_ROW = re.compile(r"<tr>.*?</tr>")
+_CELL = re.compile(r"<(t[hd])>(.*?)</\1>")
+_TOKEN = re.compile(r'"@(.*?)@"')
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A JSON number to the letter: no float comes between a test and the wire."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """One feed's wire shape, from `wire.toml`."""
+
+    codec: str = "utf-8"
+    eol: str = "\n"
+    header: int = 0  # the header's line
+    records: list | None = None  # path to the list of records in JSON
+    paired: list | None = None  # path to a list that belongs to it by index
+    day: str = ""
+    day_format: str = ""
+    value: str = ""
+    text: bool = False  # a JSON feed that writes numbers as text
+    scale: Decimal = Decimal(1)
+    required: list[str] = field(default_factory=list)
+    bad_days: list[str] = field(default_factory=list)
+
+    def write_day(self, day: date) -> str | Token:
+        """`day` as the source writes it."""
+        ms = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+        text = self.day_format.format(d=day, r=day.year - 2018, ms=ms)
+        return Token(text) if self.day_format == "{ms}" else text
+
+    def write_value(self, token: str) -> str | Token:
+        """A number as the source writes it."""
+        return token if self.text or self.records is None else Token(token)
+
+
+@dataclass(slots=True)
+class Table:
+    """A payload in cells. `around` is what stands outside of them, in the medium's own form."""
+
+    wire: Wire
+    media: str
+    columns: list[str]
+    rows: list[dict[str, Any]]
+    around: Any
+
+    def copy(self, **changes: Any) -> "Table":
+        """The same table with other columns or rows."""
+        return replace(self, **{"rows": [dict(r) for r in self.rows], "columns": list(self.columns)} | changes)
+
+    def first(self) -> int:
+        """The first row that holds a reading in the value's column, or the first one."""
+        good = (n for n, r in enumerate(self.rows) if re.fullmatch(r"-?[\d.]+", str(r.get(self.wire.value) or "")))
+        return next((n for n in good if self.is_data(n)), 0)
+
+    def is_data(self, row: int) -> bool:
+        """Whether a row of a page is a session rather than a fee or a footer."""
+        return self.media != "html" or bool(re.match(r"\d", self.rows[row]["Date"]))
+
+    def with_cell(self, column: str, cell: Any) -> "Table":
+        """The table with one cell of its first row of readings changed."""
+        changed = self.copy()
+        changed.rows[self.first()][column] = cell
+        return changed
+
+    def dump(self) -> bytes:
+        """The table in wire shape."""
+        return {"csv": _dump_csv, "json": _dump_json, "html": _dump_html}[self.media](self)
+
+
+@cache
+def wires(source_id: str) -> dict[str, Wire]:
+    """The wire shape of each feed of a source."""
+    text = (CASES / source_id / "wire.toml").read_text(encoding="utf-8")
+    stated = tomllib.loads(text, parse_float=Decimal)
+    return {feed: Wire(**keys | {"scale": Decimal(keys.get("scale", 1))}) for feed, keys in stated.items()}
+
+
+def cases(source_id: str, feed: Feed, suffix: str = "") -> list[Path]:
+    """A feed's recorded payloads; with `suffix`, those of which that is stated."""
+    found = sorted((CASES / source_id).glob(f"{feed.name}__*.{feed.media}"))
+    payloads = [p for p in found if not p.name.endswith(".expected.csv")]
+    return [p for p in payloads if not suffix or p.with_suffix(suffix).exists()]
+
+
+def payload(body: bytes, seen_at: datetime = SEEN) -> Payload:
+    """Bytes as a parser gets them."""
+    return Payload(body=body, seen_at=seen_at)
+
+
+def ordinary(source_id: str, feed: Feed) -> Table:
+    """The feed's ordinary case as a table."""
+    body = (CASES / source_id / f"{feed.name}__ordinary.{feed.media}").read_bytes()
+    load = {"csv": _load_csv, "json": _load_json, "html": _load_html}[feed.media]
+    return load(wires(source_id)[feed.name], body)
+
+
+def _load_csv(wire: Wire, body: bytes) -> Table:
+    lines = list(csv.reader(io.StringIO(body.decode(wire.codec), newline="")))
+    header = lines[wire.header]
+    end = next((n for n, line in enumerate(lines) if n > wire.header and not any(line)), len(lines))
+    rows = [dict(zip(header, line, strict=True)) for line in lines[wire.header + 1 : end]]
+    head = [dict(zip(header, line, strict=True)) for line in lines[: wire.header]]
+    return Table(wire, "csv", header, rows, (head, lines[end:]))
+
+
+def _dump_csv(table: Table) -> bytes:
+    head, tail = table.around
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator=table.wire.eol)
+    cells = [[line.get(c, "") for c in table.columns] for line in head]
+    cells += [table.columns, *([row.get(c, "") for c in table.columns] for row in table.rows), *tail]
+    writer.writerows(cells)
+    return out.getvalue().encode(table.wire.codec)
+
+
+def _at(node: Any, path: list) -> Any:
+    for step in path:
+        node = node[step]
+    return node
+
+
+def _load_json(wire: Wire, body: bytes) -> Table:
+    root = json.loads(body, parse_float=lambda text: Token(text), parse_int=lambda text: Token(text))
+    rows = [dict(item) for item in _at(root, wire.records)]
+    for row, other in zip(rows, _at(root, wire.paired) if wire.paired else [], strict=bool(wire.paired)):
+        row.update({f"ctx {key}": value for key, value in other.items()})
+    columns = list(dict.fromkeys(key.removeprefix("ctx ") for row in rows for key in row))
+    rows = [{key.removeprefix("ctx "): value for key, value in row.items()} for row in rows]
+    own = {key for item in _at(root, wire.records) for key in item}
+    return Table(wire, "json", columns, rows, (root, own))
+
+
+def _dump_json(table: Table) -> bytes:
+    root, own = table.around
+    wire = table.wire
+    rows = [{c: row[c] for c in table.columns if c in row} for row in table.rows]
+    split = [({k: v for k, v in r.items() if k in own or not wire.paired}, {k: v for k, v in r.items() if k not in own})
+             for r in rows]  # fmt: skip
+    root = _put(root, wire.records, [mine for mine, _ in split])
+    if wire.paired:
+        root = _put(root, wire.paired, [other for _, other in split])
+    text = json.dumps(root, default=lambda token: f"@{token.text}@", ensure_ascii=False)
+    return _TOKEN.sub(r"\1", text).encode()
+
+
+def _put(node: Any, path: list, value: Any) -> Any:
+    if not path:
+        return value
+    node = dict(node) if isinstance(node, dict) else list(node)
+    node[path[0]] = _put(node[path[0]], path[1:], value)
+    return node
+
+
+def _load_html(wire: Wire, body: bytes) -> Table:
+    text = body.decode()
+    lines = [[cell for _, cell in _CELL.findall(row)] for row in _ROW.findall(text)]
+    rows = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+    start = text.index("<tr>")
+    return Table(wire, "html", lines[0], rows, (text[:start], text[text.rindex("</tr>") + 5 :]))
+
+
+def _dump_html(table: Table) -> bytes:
+    before, after = table.around
+    lines = [table.columns, *([row.get(c, "") for c in table.columns] for row in table.rows)]
+    body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in lines)
+    return (before + body + after).encode()
