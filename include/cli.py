@@ -21,31 +21,36 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Capital Migration Warehouse: where capital moved, what was known when, and how sure one may be.",
 )
+ASK = """capmig sql "select * from marts.fct_etf_flow_agg_daily order by session_date desc limit 5\""""
 AsOf = Annotated[str, typer.Option("--as-of", metavar="T", help="answer as known at this instant, 2026-01-23T03:07Z")]
 
 
 def main() -> None:
     """Entry point: a user's mistake is one line and an exit code, never a trace."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except CapmigError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        _fail(str(error), error.exit_code)
     except typer.Abort:
-        sys.exit(130)
+        _fail("stopped", 130)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
-        sys.exit(130)
+        _fail("stopped", 130)
     except BrokenPipeError:
         os._exit(141)
+    except OSError as error:
+        where = f" at {error.filename}" if error.filename else ""
+        _fail(f"capmig: {error.strerror or error}{where} [os.error] -> free or repair the disk; nothing was lost", 1)
     except Exception as error:
-        if type(error).__module__.split(".")[0] in ("click", "typer"):
-            said = getattr(error, "format_message", lambda: str(error))()
-            sys.stderr.write(f"capmig: {said} [cli.usage] -> see `capmig --help`\n")
-            sys.exit(getattr(error, "exit_code", 2))
-        raise
+        if type(error).__module__.split(".")[0] not in ("click", "typer"):
+            raise
+        said = error.format_message() if hasattr(error, "format_message") else str(error)
+        _fail(f"capmig: {said} [cli.usage] -> see `capmig --help`", getattr(error, "exit_code", 2))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(line: str, code: int) -> None:
+    sys.stderr.write(" ".join(line.split()) + "\n")
+    sys.exit(code)
 
 
 @contextmanager
@@ -103,10 +108,8 @@ def run(
     served = _warehouse(settings, "")
     brief.show(served, sys.stdout)
     sys.stdout.write(f"\nGATE {status.gate_summary(served)}\n{pipeline.run_summary(settings, before)}")
-    sys.stdout.write(
-        f"\nASK  capmig sql \"select * from marts.fct_etf_flow_agg_daily where asset = 'BTC' order by session_date desc "
-        f"limit 5\"\n     capmig brief --as-of 2026-01-23T03:07Z\n     capmig status --sources\n     {served}\n"
-    )
+    sys.stdout.write(f"\nASK  {ASK}\n     capmig brief --as-of 2026-01-23T03:07Z\n     capmig status --sources\n"
+                     f"     {served}\n")  # fmt: skip
 
 
 @app.command()

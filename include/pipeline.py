@@ -13,6 +13,7 @@ import os
 import shutil
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from include.core.parse import inflate, sniff
 from include.core.source import Feed, Source, Window
 from include.landing import inbox, runs
 from include.landing.http import Client
-from include.landing.store import ACCEPTED, Attempt, Store, attempt_of
+from include.landing.store import ACCEPTED, Attempt, Store, attempt_of, outcome_rows
 from include.settings import Settings, is_loopback
 from include.sources import feeds, registry
 from include.warehouse import build as builds
@@ -103,8 +104,9 @@ def _land_fetched(settings: Settings, landing: "_Landing", window: Window) -> No
                           rule="config.past_clock",
                           action="unset CAPMIG_CLOCK and use a WAREHOUSE_HOME of its own for live data")  # fmt: skip
     span = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
+    polite = source if not is_loopback(settings.base_url(source)) else replace(source, min_interval_s=0)
     client = Client(
-        source=source, base_url=settings.base_url(source), contact=settings.contact, key=settings.key(source),
+        source=polite, base_url=settings.base_url(source), contact=settings.contact, key=settings.key(source),
         state_dir=settings.home / "http", deadline_s=settings.fetch_deadline_s, tries=settings.fetch_tries,
         retry_cap_s=settings.retry_cap_s,
     )  # fmt: skip
@@ -243,7 +245,7 @@ def _tables(home: Path) -> dict[str, list[dict]]:
     """The run's own tables that a build freezes beside the rows."""
     return {
         "hold": holds.rows(home),
-        "fetch_outcome": builds.outcome_rows(attempts_of(home)),
+        "fetch_outcome": outcome_rows(attempts_of(home)),
     } | {name: journal.rows(home, name) for name in journal.NAMES}
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from include.core import disk
-from include.core.clock import iso
+from include.core.clock import iso, parse_instant
 from include.core.errors import IntegrityError
 
 ACCEPTED = ("LANDED", "UNCHANGED", "EMPTY_OK")
@@ -189,3 +189,33 @@ def attempt_of(
 ) -> Attempt:
     """An `Attempt` from instants rather than texts."""
     return Attempt(source=source, feed=feed, run_id=run_id, seen_at=iso(seen_at), recorded_at=iso(recorded_at), **rest)
+
+
+def outcome_rows(attempts: Iterable[Attempt]) -> list[dict]:
+    """Manifest lines as rows of `fetch_outcome`, an attempt repeated under one clock once.
+
+    Durations stay in the manifest: they differ between two runs that did the same.
+    """
+    once: dict[tuple, dict] = {}
+    for a in attempts:
+        key = (
+            a.source,
+            a.feed,
+            a.seen_at,
+            a.origin,
+            a.outcome in ("LANDED", "UNCHANGED", "EMPTY_OK"),
+            a.sha256,
+            a.rule,
+        )
+        once.setdefault(
+            key,
+            {
+                "source_id": a.source, "feed": a.feed, "run_id": a.run_id, "seen_at": parse_instant(a.seen_at),
+                "recorded_at": parse_instant(a.recorded_at), "outcome": a.outcome, "rule_id": a.rule,
+                "reason": a.reason, "origin": a.origin, "http_status": a.status, "http_attempts": a.attempts,
+                "n_bytes": a.n_bytes, "n_rows": a.n_rows, "payload_sha256": a.sha256,
+                "vintage_kind": a.vintage_kind, "window_start": a.window_start, "window_end": a.window_end,
+                "parser_version": a.parser_version, "headers": json.dumps(a.headers, sort_keys=True),
+            },
+        )  # fmt: skip
+    return list(once.values())

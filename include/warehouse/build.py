@@ -21,11 +21,10 @@ import pyarrow.parquet as pq
 
 from include.core import disk
 from include.core.calendars import CALENDARS, is_open, released_at, sessions
-from include.core.clock import iso, parse_instant, stamp
+from include.core.clock import iso, stamp
 from include.core.errors import CapmigError
 from include.core.shapes import INSTANT, SCHEMAS, VALUE
 from include.core.source import Feed, Source
-from include.landing.store import Attempt
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 COVERAGE_DAYS = 62
@@ -160,36 +159,6 @@ def _market_sessions(home: Path) -> Path:
         pq.write_table(pa.Table.from_pylist(rows, schema=TABLES["market_session"]), sink)
         disk.write_new(path, sink.getvalue().to_pybytes())
     return path
-
-
-def outcome_rows(attempts: Iterable[Attempt]) -> list[dict]:
-    """Manifest lines as rows of `fetch_outcome`, an attempt repeated under one clock once.
-
-    Durations stay in the manifest: they differ between two runs that did the same.
-    """
-    once: dict[tuple, dict] = {}
-    for a in attempts:
-        key = (
-            a.source,
-            a.feed,
-            a.seen_at,
-            a.origin,
-            a.outcome in ("LANDED", "UNCHANGED", "EMPTY_OK"),
-            a.sha256,
-            a.rule,
-        )
-        once.setdefault(
-            key,
-            {
-                "source_id": a.source, "feed": a.feed, "run_id": a.run_id, "seen_at": parse_instant(a.seen_at),
-                "recorded_at": parse_instant(a.recorded_at), "outcome": a.outcome, "rule_id": a.rule,
-                "reason": a.reason, "origin": a.origin, "http_status": a.status, "http_attempts": a.attempts,
-                "n_bytes": a.n_bytes, "n_rows": a.n_rows, "payload_sha256": a.sha256,
-                "vintage_kind": a.vintage_kind, "window_start": a.window_start, "window_end": a.window_end,
-                "parser_version": a.parser_version, "headers": json.dumps(a.headers, sort_keys=True),
-            },
-        )  # fmt: skip
-    return list(once.values())
 
 
 def freeze(home: Path, build_dir: Path, sources: list[Source], *, run_id: str, clock: datetime, as_of: datetime | None,

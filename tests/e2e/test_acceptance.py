@@ -2,18 +2,25 @@
 
 import json
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from include.answers import reader
 from tests.conftest import capmig
 
 
 def ask(home: Path, sql: str, *args: str) -> list[dict]:
-    """Rows of one statement, decimals exact."""
-    done = capmig(home, "sql", sql, "--format", "json", *args)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout, parse_float=Decimal)
+    """Rows of one statement as `capmig sql --format json` prints them; as-of questions start the command itself."""
+    if args:
+        done = capmig(home, "sql", sql, "--format", "json", *args)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout, parse_float=Decimal)
+    out = StringIO()
+    with reader.connect(home / "serve" / "warehouse.duckdb") as con:
+        reader.write(reader.query(con, sql), "json", out)
+    return json.loads(out.getvalue(), parse_float=Decimal)
 
 
 def one(home: Path, sql: str, *args: str) -> dict:
