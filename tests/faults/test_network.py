@@ -210,7 +210,7 @@ def test_row_05_rate_limited(status: int, asked: str, low: float, high: float, m
 def test_row_05_a_pause_above_the_cap_fails_at_once(asked: str, until: str, make: Make) -> None:
     """It is said until when; nobody waits."""
     with Wire(answer(status=429, Retry_After=asked)) as wire:
-        made = make(wire.url)
+        made = make(wire.url, deadline_s=9999)
         error = made.failure()
     assert (type(error), error.rule, error.attempts, error.status) == (TransientError, "L.rate_limited", 1, 429)
     assert f"rate limited until {until}" in error.message
@@ -461,6 +461,18 @@ def test_row_40_addresses_that_a_name_must_not_lead_to(make: Make, monkeypatch: 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("93.184.215.14", 80))])
     assert make("http://localhost").failure().rule == "L.host"
     assert connected == []
+
+
+def test_row_40_the_address_that_was_checked_is_the_one_connected_to(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look-up of the name: a second one could answer otherwise."""
+    real, asked = socket.getaddrinfo, []
+    with Wire(answer(CSV)) as wire:
+        made = make(wire.url.replace("127.0.0.1", "localhost"))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kinds: asked.append(args[0]) or real(*args, **kinds))
+        assert made.get().wire == CSV
+    assert asked.count("localhost") == 1
 
 
 @pytest.mark.parametrize("path", ["//127.0.0.1:9/x", "http://127.0.0.1:9/x", "/../admin", "a/../../admin"])
