@@ -264,6 +264,11 @@ def build_step(settings: Settings, run_id: str, *, progress: Progress = quiet) -
 
 def _prepare(settings: Settings, run_id: str, as_of: datetime | None = None) -> Build:
     sources = list(registry().values())
+    for source, feed in feeds():
+        # rows that were never derived, or were lost: everything can be rebuilt from what landed
+        if not runs.index_of(settings.home, source, feed).exists():
+            with Store(settings.home).lock(source.source_id, feed.name):
+                runs.derive(settings.home, source, feed, settings.clock)
     return builds.prepare(
         settings.home, sources, run_id=run_id, clock=settings.clock, as_of=as_of, tables=_tables(settings.home)
     )

@@ -101,6 +101,11 @@ def _input_hash(source: Source, feed: Feed, attempts: list[Attempt]) -> str:
     return hashlib.sha256(json.dumps([declared, sighted]).encode()).hexdigest()[:16]
 
 
+def index_of(home: Path, source: Source, feed: Feed, shape: str = "") -> Path:
+    """The file that lists a feed's current row files (or page files, shape `page`)."""
+    return home / "rows" / (shape or feed.shape) / f"{source.source_id}__{feed.name}" / "index"
+
+
 def derive(home: Path, source: Source, feed: Feed, clock: datetime, parsed: Seen | None = None) -> int:
     """Bring a feed's row files up to date with its manifest. Returns how many files were computed.
 
@@ -109,7 +114,7 @@ def derive(home: Path, source: Source, feed: Feed, clock: datetime, parsed: Seen
     """
     store = Store(home)
     spans = _spans(store.sightings(source.source_id, feed.name), clock)
-    directories = [home / "rows" / shape / f"{source.source_id}__{feed.name}" for shape in (feed.shape, "page")]
+    directories = [index_of(home, source, feed, shape).parent for shape in (feed.shape, "page")]
     names = {"0__empty.parquet"}
     computed = 0
     for directory, shape in zip(directories, (feed.shape, "page"), strict=True):

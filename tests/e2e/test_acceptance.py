@@ -1,6 +1,7 @@
 """The acceptance questions as an analyst would ask them, by `capmig sql` on the warehouse made from the pack."""
 
 import json
+from datetime import date
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from include.answers import reader
+from include.replay import PACK_CLOCK
+from include.replay.farside import _btc
 from tests.conftest import capmig
 
 
@@ -191,3 +194,26 @@ def test_16_materiality(pack_home: Path) -> None:
     assert round(row["breadth_out"], 3) == Decimal("0.182")
     assert round(row["flow_hhi"], 3) == Decimal("0.577")
     assert (row["cum5_usd"], row["cum20_usd"]) == (-1_515_100_000, -665_700_000)
+
+
+def test_totals_as_known_at_every_instant_of_the_window(pack_home: Path) -> None:
+    """At each of the record's 363 instants, every recent session is the sum of the cells that the page then showed."""
+    known = """
+        select session_date, sum(net_flow_usd) as flow from marts.fct_etf_flow_daily
+        where asset = 'BTC' and source_id = 'farside' and ticker != 'TOTAL' and net_flow_usd is not null
+            and known_from <= timestamptz '{at}' and (known_to is null or timestamptz '{at}' < known_to)
+            and session_date >= date '2025-10-15'
+        group by 1"""
+    instants = 0
+    with reader.connect(pack_home / "serve" / "warehouse.duckdb") as con:
+        for name, _, table, _ in _btc(PACK_CLOCK):
+            at = name.removeprefix("btc__").removesuffix(".html")
+            told = dict(
+                reader.query(con, known.format(at=f"{at[:4]}-{at[4:6]}-{at[6:11]}:{at[11:13]}:{at[13:]}")).fetchall()
+            )
+            for day, row in table.items():
+                funds = [value for fund, value in row.items() if fund != "Total"]
+                if day >= date(2025, 10, 15):
+                    assert told.get(day) == (sum(funds) * 1_000_000 if funds else None), f"{day} as known at {at}"
+            instants += 1
+    assert instants == 363
