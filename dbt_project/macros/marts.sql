@@ -43,8 +43,8 @@
 {#- One step down the ladder while the figure is older than the newest reading that is due; D and X have no step left. -#}
 {% macro grade_while_stale(grade, is_stale) -%}
     case
-        when not {{ is_stale }} then {{ grade }}
-        else case {{ grade }} when 'A' then 'B' when 'B' then 'C' when 'C' then 'D' else {{ grade }} end
+        when {{ is_stale }} and {{ grade }} in ('A', 'B', 'C') then chr(ascii({{ grade }}) + 1)
+        else {{ grade }}
     end
 {%- endmacro %}
 
@@ -72,4 +72,28 @@
 {#- An exact figure without trailing zeros. -#}
 {% macro plain(expression) -%}
     regexp_replace(({{ expression }})::varchar, '\.?0+$', '')
+{%- endmacro %}
+
+{#- `<source> <dollars>, ...` of the agreed ledger in millions, for a reader. -#}
+{% macro others_in_millions(others) -%}
+    array_to_string(
+        list_transform(
+            str_split({{ others }}, ', '),
+            lambda other: split_part(other, ' ', 1) || ' ' || {{ millions("split_part(other, ' ', 2)::decimal(38, 6)") }}
+        ),
+        ', '
+    )
+{%- endmacro %}
+
+{% macro millions(dollars) -%}
+    {{ shown('(' ~ dollars ~ ') * 0.000001::decimal(7, 6)', 1) }} || ' m'
+{%- endmacro %}
+
+{#- Of a rate difference's two legs: the day's own where it has both, else the held ones. `pick` is least or greatest. -#}
+{% macro of_both_legs(pick, column) -%}
+    case
+        when paired.is_own then {{ pick }}(paired.us.{{ column }}, paired.jp.{{ column }})
+        when paired.us_known is not null and paired.jp_known is not null
+            then {{ pick }}(paired.us_known.{{ column }}, paired.jp_known.{{ column }})
+    end
 {%- endmacro %}

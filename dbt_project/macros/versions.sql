@@ -15,7 +15,7 @@ with marked as (
     select
         rows.*,
         rows.first_seen as seen_from,
-        lag({{ value }}) over feed_cell is distinct from {{ value }}
+        (lag({{ value }}) over feed_cell is distinct from {{ value }})
             or row_number() over feed_cell = 1 as is_change
     from {{ relation }} as rows
     window feed_cell as (
@@ -137,7 +137,7 @@ cut as (
 compared as (
     select
         cut.*,
-        lag({{ value }}) over chain is distinct from {{ value }} or row_number() over chain = 1 as is_version
+        (lag({{ value }}) over chain is distinct from {{ value }}) or row_number() over chain = 1 as is_version
     from cut
     window chain as (
         partition by {{ key }} order by known_from, feed_rank, first_seen, payload_sha256, locator

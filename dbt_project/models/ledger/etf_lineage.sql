@@ -39,7 +39,8 @@ per_source as (
         0 as n_funds_reported,
         null::decimal(38, 18) as reported_aum_usd
     from reading
-    left join {{ ref('etf_fund_aum') }} as weighed on reading.asset = weighed.asset and reading.session_date = weighed.session_date
+    left join {{ ref('etf_fund_aum') }} as weighed
+        on reading.asset = weighed.asset and reading.session_date = weighed.session_date
     where reading.ticker = 'TOTAL'
         and not exists (
             select 1 from reading as split

@@ -32,8 +32,9 @@ select
     parser_version,
     value_raw
 from versions
-window chain as (
-    partition by source_id, event_id, attribute
-    order by known_from, feed_rank, first_seen, payload_sha256, locator
-)
+window
+    chain as (
+        partition by source_id, event_id, attribute
+        order by known_from, feed_rank, first_seen, payload_sha256, locator
+    )
 order by event_id, attribute, source_id, version_no

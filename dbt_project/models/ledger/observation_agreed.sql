@@ -1,5 +1,5 @@
--- One row per series and period: the published lineage, every other beside it, how many stand behind it, how sure it is.
--- Never an average. An ETF session's lineage is chosen as a whole (etf_lineage), so that funds and total add up.
+-- One row per series and period: the published lineage, every other beside it, how many stand behind it, and how sure
+-- it is. Never an average. An ETF session's lineage is chosen as a whole (etf_lineage), so that funds and total add up.
 with candidate as (
     select
         known.*,
@@ -44,8 +44,9 @@ counted as (
         max(value) filter (evidence_kind != 'report') as highest,
         min(value) filter (evidence_kind != 'report') as lowest,
         max(printed_step) filter (evidence_kind != 'report') as coarsest_step,
-        string_agg(source_id || ' ' || regexp_replace(value::varchar, '\.?0+$', ''), ', ' order by place)
-            filter (place > 1 and value is not null) as others
+        string_agg(source_id || ' ' || regexp_replace(value::varchar, '\.?0+$', ''), ', ' order by place) filter (
+            place > 1 and value is not null
+        ) as others
     from ranked
     group by series_id, event_date, event_at
 ),
@@ -75,15 +76,21 @@ compared as (
         end as spread_rel,
         case
             when counted.n_lineages < 2 then 'single_source'
-            when round(counted.highest::double / counted.coarsest_step) = round(
-                counted.lowest::double / counted.coarsest_step
-            ) then 'agree'
-            when counted.highest - counted.lowest <= greatest(
-                coalesce(family.tolerance_abs, 0)::decimal(38, 18), -- no absolute tolerance is declared: none is granted
-                (abs(ranked.value)::decimal(28, 8) * coalesce(family.tolerance_rel, case
-                    when family.tolerance_abs is null then 0.01
-                end, 0)::decimal(10, 8))::decimal(38, 16)
-            ) then 'within_tolerance'
+            when
+                round(counted.highest::double / counted.coarsest_step)
+                = round(counted.lowest::double / counted.coarsest_step)
+                then 'agree'
+            when
+                counted.highest - counted.lowest <= greatest(
+                    coalesce(family.tolerance_abs, 0)::decimal(38, 18), -- none is declared: none is granted
+                    (
+                        abs(ranked.value)::decimal(28, 8)
+                        * coalesce(
+                            family.tolerance_rel, case when family.tolerance_abs is null then 0.01 end, 0
+                        )::decimal(10, 8)
+                    )::decimal(38, 16)
+                )
+                then 'within_tolerance'
             else 'conflict'
         end as agreement_status
     from ranked

@@ -99,7 +99,8 @@ select
         when previous_lineage != lineage_root then 'method_change'
         when previous_value is null then 'first_print'
         -- a printed total is a running sum until the last fund has reported, which takes the night after the session
-        when series_id like 'ETF_FLOW.%.TOTAL' and known_from < event_date::timestamptz + interval 2 day then 'completion'
+        when series_id like 'ETF_FLOW.%.TOTAL' and known_from < event_date::timestamptz + interval 2 day
+            then 'completion'
         else 'correction'
     end as revision_kind,
     previous_value,

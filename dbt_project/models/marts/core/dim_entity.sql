@@ -29,8 +29,8 @@ select
     locator,
     cited_url
 from named
-qualify row_number() over (
-    partition by entity_id
-    order by alias_kind = 'official' desc, known_from, payload_sha256, locator
-) = 1
+qualify
+    row_number() over (
+        partition by entity_id order by alias_kind = 'official' desc, known_from, payload_sha256, locator
+    ) = 1
 order by entity_id

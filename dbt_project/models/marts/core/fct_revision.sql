@@ -38,9 +38,7 @@ select
     sign(value) * sign(previous_value) < 0 as sign_flip,
     case
         when vintage_kind not in ('backfill_unknown', 'pseudo')
-            then round(
-                date_diff('second', coalesce(event_at, event_date::timestamptz), known_from) / 3600.0, 2
-            )::decimal(18, 2)
+            then {{ divide("date_diff('second', coalesce(event_at, event_date::timestamptz), known_from)", '3600', 2) }}
     end as hours_after_event,
     known_from,
     vintage_kind,

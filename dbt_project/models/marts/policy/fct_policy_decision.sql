@@ -1,5 +1,5 @@
--- One row a policy meeting. A bank with a target band has its ends, and the midpoint as its rate; a bank with one target
--- has no band. Decided is not effective: a rate is in force from `effective_date`.
+-- One row a policy meeting. A bank with a target band has its ends, and the midpoint as its rate; a bank with one
+-- target has no band. Decided is not effective: a rate is in force from `effective_date`.
 with chosen as (
     {{ event_choice(['DECISION']) | indent(4) }}
 ),

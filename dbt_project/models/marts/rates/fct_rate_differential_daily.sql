@@ -43,13 +43,19 @@ leg as (
     where bank in ('FOMC', 'BOJ')
 ),
 
+opening as (
+    select tenor, min(event_date) as event_date
+    from leg
+    group by tenor
+),
+
 spine as (
-    select first.tenor, day.session_date as event_date
-    from (select tenor, min(event_date) as event_date from leg group by tenor) as first
+    select opening.tenor, day.session_date as event_date
+    from opening
     cross join cutoff
     inner join {{ source('landing', 'market_session') }} as day
         on day.calendar = 'UTC247'
-        and day.session_date >= first.event_date
+        and day.session_date >= opening.event_date
         and day.session_date <= cutoff.cutoff_at::date
 ),
 
@@ -60,8 +66,9 @@ held as (
         spine.event_date,
         leg.side,
         arg_max(leg, leg.event_date) filter (leg.event_date = spine.event_date or spine.tenor = 'policy') as dated,
-        arg_max(leg, leg.event_date)
-            filter (leg.known_from <= spine.event_date::timestamptz + interval 21 hour) as known
+        arg_max(leg, leg.event_date) filter (
+            leg.known_from <= spine.event_date::timestamptz + interval 21 hour
+        ) as known
     from spine
     inner join leg
         on spine.tenor = leg.tenor
@@ -140,24 +147,14 @@ select
     end as abs_change_pctile60,
     case
         when paired.tenor = 'policy'
-            then max(paired.event_date) filter (ranked.change_bp != 0) over (
-                partition by paired.tenor order by paired.event_date
-            )
+            then max(paired.event_date) filter (ranked.change_bp != 0) over up_to_the_day
     end as last_change_date,
     coalesce(paired.us, paired.us_known).source_id as us_source_id,
     coalesce(paired.jp, paired.jp_known).source_id as jp_source_id,
-    {%- for count in ['n_publishers', 'n_lineages', 'n_measurements'] %}
-    case
-        when paired.is_own then least(paired.us.{{ count }}, paired.jp.{{ count }})
-        when paired.us_known is not null and paired.jp_known is not null
-            then least(paired.us_known.{{ count }}, paired.jp_known.{{ count }})
-    end as {{ count }},
-    {%- endfor %}
-    case
-        when paired.is_own then {{ worst_grade(['paired.us.grade', 'paired.jp.grade']) }}
-        when paired.us_known is not null and paired.jp_known is not null
-            then {{ worst_grade(['paired.us_known.grade', 'paired.jp_known.grade']) }}
-    end as grade,
+    {{ of_both_legs('least', 'n_publishers') }} as n_publishers,
+    {{ of_both_legs('least', 'n_lineages') }} as n_lineages,
+    {{ of_both_legs('least', 'n_measurements') }} as n_measurements,
+    {{ of_both_legs('greatest', 'grade') }} as grade, -- the worse of two letters is the later one
     greatest(
         paired.us.known_from,
         paired.jp.known_from,
@@ -168,4 +165,5 @@ select
 from paired
 left join ranked on paired.tenor = ranked.tenor and paired.event_date = ranked.event_date
 left join overnight on paired.event_date = overnight.event_date
+window up_to_the_day as (partition by paired.tenor order by paired.event_date)
 order by paired.event_date, paired.tenor

@@ -6,12 +6,13 @@ with cutoff as (
 
 -- channels that have a series and no fact of their own yet: the newest reading, or why there is none
 channel as (
-    select *
-    from (values
+    select listed.*
+    from (
+        values
         (8, 'FX.USDJPY.NOON_NY', 'USD/JPY, noon in New York', 'yen a dollar'),
         (11, 'OI.HYPERLIQUID.BTC', 'On-chain leverage: BTC open interest on Hyperliquid', 'BTC'),
         (12, 'FUNDING.HYPERLIQUID.BTC', 'On-chain leverage: BTC funding on Hyperliquid', 'of the notional an hour')
-    ) as channel (place, series_id, headline, words)
+    ) as listed (place, series_id, headline, words)
 ),
 
 reading as (
@@ -39,13 +40,16 @@ channel_headline as (
         {{ signed(divide('(reading.value - reading.previous_value) * 100', 'reading.previous_value'), 2) }}
         || ' % on the reading before; the 60 before lay between ' || {{ plain('reading.lowest60') }} || ' and '
         || {{ plain('reading.highest60') }} as unusual,
-        reading.source_id || ' (' || reading.evidence_kind || ')' as who_says_it,
+        coalesce(
+            reading.source_id || ' (' || reading.evidence_kind || ')', 'expected of ' || series.expected_from
+        ) as who_says_it,
         reading.n_publishers,
         reading.n_lineages,
         reading.n_measurements,
         {{ grade_while_stale('reading.grade', 'coalesce(stale.is_stale, false)') }} as grade,
         coalesce(reading.obs_status, 'source_gap') as status,
-        case when reading.value is null then coalesce(stale.reason, 'no source of this channel is declared') end as reading,
+        case when reading.value is null then coalesce(stale.reason, 'no source of this channel is declared') end
+            as reading,
         case when reading.value is null then 'a first reading' else 'the next reading' end as would_change_it,
         stale.next_due_at,
         reading.known_from

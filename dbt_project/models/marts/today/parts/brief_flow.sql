@@ -28,12 +28,9 @@ flow as (
         stale.next_due_at,
         missing.tickers as missing_tickers,
         flow.source_id || ' (' || source.evidence_kind || ')' || coalesce(
-            '; beside it ' || array_to_string(
-                list_transform(str_split(flow.others, ', '), lambda other:
-                    split_part(other, ' ', 1) || ' '
-                    || {{ shown("split_part(other, ' ', 2)::decimal(38, 6) * 0.000001::decimal(7, 6)", 1) }} || ' m'),
-                ', '
-            ) || ', ' || replace(flow.agreement_status, '_', ' '), ''
+            '; beside it ' || {{ others_in_millions('flow.others') }} || ', '
+            || replace(flow.agreement_status, '_', ' '),
+            ''
         ) as who_says_it
     from {{ ref('fct_etf_flow_agg_daily') }} as flow
     inner join session on flow.session_date = session.session_date
@@ -47,8 +44,10 @@ select
     asset || ' spot ETFs, session of ' || session_date as headline,
     session_date as event_date,
     net_flow_usd::decimal(38, 18) as value,
-    {{ shown('net_flow_usd * 0.000001::decimal(7, 6)', 1) }} || ' m USD from ' || n_funds_reported || ' of '
-    || n_funds_listed || ' funds' as value_text,
+    {{ millions('net_flow_usd') }} || ' USD' || case
+        when n_funds_reported > 0 then ' from ' || n_funds_reported || ' of ' || n_funds_listed || ' funds'
+        else ' as a printed total'
+    end as value_text,
     'usd' as unit,
     {{ ordinal('round(abs_flow_pctile * 100)::int') }} || ' percentile of ' || n_prior_sessions
     || ' sessions by size; ' || coalesce('z60 ' || {{ signed('z60', 2) }}, 'no z60: ' || replace(z60_reason, '_', ' '))
@@ -61,12 +60,10 @@ select
     obs_status as status,
     case
         when net_flow_usd is null then 'no fund of this session is known yet'
-        else case
-            when net_flow_usd < 0 then 'capital left the channel'
-            when net_flow_usd > 0 then 'capital came into the channel'
-            else 'no net flow'
-        end || case when obs_status = 'partial' then ' so far' else '' end
-    end as reading,
+        when net_flow_usd < 0 then 'capital left the channel'
+        when net_flow_usd > 0 then 'capital came into the channel'
+        else 'no net flow'
+    end || case when obs_status = 'partial' then ' so far' else '' end as reading,
     coalesce('a reading of ' || missing_tickers, 'a correction by ' || source_id || ', or a second measurement')
         as would_change_it,
     next_due_at,
@@ -80,7 +77,7 @@ select
     asset || ' spot ETFs, five sessions to ' || session_date as headline,
     session_date as event_date,
     cum5_usd::decimal(38, 18) as value,
-    {{ shown('cum5_usd * 0.000001::decimal(7, 6)', 1) }} || ' m USD' as value_text,
+    {{ millions('cum5_usd') }} || ' USD' as value_text,
     'usd' as unit,
     case
         when streak < -1 then -streak || ' sessions of outflow in a row'

@@ -25,18 +25,18 @@ select
     end || ', ' || rate.event_date as headline,
     rate.event_date,
     rate.diff_bp::decimal(38, 18) as value,
-    {{ shown('rate.diff_bp', 1) }} || ' bp (' || case
-        when rate.tenor = 'policy' then {{ shown('rate.diff_lower_bp', 1) }} || ' to '
-            || {{ shown('rate.diff_upper_bp', 1) }} || ' by the ends of the band'
-        else 'US ' || {{ shown('rate.us_pct', 3) }} || ' %, Japan ' || {{ shown('rate.jp_pct', 3) }} || ' %'
-    end || ')' as value_text,
+    {{ shown('rate.diff_bp', 1) }} || ' bp (' || coalesce(
+        {{ shown('rate.diff_lower_bp', 1) }} || ' to ' || {{ shown('rate.diff_upper_bp', 1) }}
+        || ' by the ends of the band',
+        'US ' || {{ shown('rate.us_pct', 3) }} || ' %, Japan ' || {{ shown('rate.jp_pct', 3) }} || ' %'
+    ) || ')' as value_text,
     'bp' as unit,
     case
         when rate.tenor = 'policy' then 'unchanged since ' || rate.last_change_date
-        else {{ signed('rate.change_bp', 1) }} || ' bp on the reading before' || coalesce(
-            ', ' || {{ ordinal('round(rate.abs_change_pctile60 * 100)::int') }} || ' percentile of 60 moves by size', ''
-        )
-    end as unusual,
+        else {{ signed('rate.change_bp', 1) }} || ' bp on the reading before'
+    end || coalesce(
+        ', ' || {{ ordinal('round(rate.abs_change_pctile60 * 100)::int') }} || ' percentile of 60 moves by size', ''
+    ) as unusual,
     case
         when rate.us_source_id = rate.jp_source_id then rate.us_source_id
         else rate.us_source_id || ' and ' || rate.jp_source_id

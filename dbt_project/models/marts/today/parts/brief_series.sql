@@ -2,7 +2,8 @@
 with series as (
     select
         series_id,
-        arg_max(state, (event_date, state = 'landed', state)) filter (state not in ('not_due', 'holiday')) as newest_state,
+        arg_max(state, (event_date, state = 'landed', state)) filter (state not in ('not_due', 'holiday'))
+            as newest_state,
         arg_max(state_reason, (event_date, source_id)) filter (state in ('late', 'source_gap')) as reason,
         min(due_at) filter (state = 'not_due') as next_due_at
     from {{ ref('mart_coverage_calendar') }}
