@@ -145,8 +145,9 @@ def _mart_rows(con: duckdb.DuckDBPyConnection, mart: str, columns: dict[str, str
     parts = [f"coalesce({k[:-1]}::varchar, '')" if k.endswith("?") else f"{k}::varchar" for k in MARTS[mart].key]
     wanted = sorted({c.arguments["column"] for c in checks_of(mart) if "column" in c.arguments} - {"subject"})
     newest = "known_from desc nulls last, subject" if "known_from" in columns else "subject"
-    return con.execute(f"select {' || chr(32) || '.join(parts)} as subject, {', '.join(wanted)} "
-                       f"from warehouse.marts.{mart} order by {newest} limit {CUT}").to_arrow_table()  # fmt: skip
+    columns_sql = ", ".join([f"{' || chr(32) || '.join(parts)} as subject", *wanted])
+    cut = f"select {columns_sql} from warehouse.marts.{mart} order by {newest} limit {CUT}"
+    return con.execute(cut).to_arrow_table()
 
 
 # Evaluating: the one place that imports Great Expectations, which takes many seconds.
@@ -215,8 +216,8 @@ def _profile_row(told: tuple, checked: Check, fact: dict) -> dict:
     what = checked.arguments["column"]
     count, examples = fact[what], fact.get(f"{what[2:]}_eg")
     owner = f"source: {fact['subject'].split('/')[0]}" if checked.owner == "source" else checked.owner
-    evidence = f"{count} of {fact['n_rows']}" + (f": {examples}" if examples else "")
-    return _row(*told, checked.outcome, fact["subject"], evidence, fact["n_rows"], count, owner)
+    evidence = f"{count} of {fact[checked.among]}" + (f": {examples}" if examples else "")
+    return _row(*told, checked.outcome, fact["subject"], evidence, fact[checked.among], count, owner)
 
 
 def _raised(info: dict) -> str:

@@ -24,6 +24,7 @@ class Check:
     expectation: str
     arguments: dict
     owner: str = "data engineering"  # or "source": the feed's publisher
+    among: str = "n_rows"  # the profile's column that says of how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,10 @@ class Mart:
     checks: tuple[Check, ...] = field(default=())
 
 
-def _none(rule_id: str, name: str, outcome: Outcome, what: str, owner: str = "data engineering") -> Check:
+def _none(rule_id: str, name: str, outcome: Outcome, what: str, owner: str = "data engineering",
+          among: str = "n_rows") -> Check:  # fmt: skip
     arguments = {"column": f"n_{what}", "max_value": 0}
-    return Check(rule_id, name, outcome, "expect_column_values_to_be_between", arguments, owner)
+    return Check(rule_id, name, outcome, "expect_column_values_to_be_between", arguments, owner, among)
 
 
 def _within(column: str, low: int | None, high: int | None) -> Check:
@@ -67,11 +69,11 @@ _KEYED = (
 PROFILES: dict[str, tuple[Check, ...]] = {
     "observation": (
         ROWS,
-        _none("G1.quarantine", "batch_quarantined", "label", "rejected", "source"),
+        _none("G1.quarantine", "batch_quarantined", "label", "rejected", "source", "n_attempts"),
         _none("G1.unit", "every_figure_is_in_the_unit_of_its_family", "refuse", "bad_unit"),
         _none("G1.value", "a_final_figure_has_a_value", "refuse", "no_value"),
-        _none("G2.late", "figures_come_when_they_are_due", "label", "late", "source"),
-        _none("G2.gap", "no_figure_is_missing_for_good", "label", "gap", "source"),
+        _none("G2.late", "figures_come_when_they_are_due", "label", "late", "source", "n_expected"),
+        _none("G2.gap", "no_figure_is_missing_for_good", "label", "gap", "source", "n_expected"),
         _none("G4.single_source", "more_than_one_lineage_stands_behind_a_figure", "label", "single_source"),
         _none("G4.conflict", "lineages_agree_within_tolerance", "label", "conflict"),
         _none("G5.magnitude", "no_figure_is_in_another_unit", "hold", "magnitude", "source"),
@@ -85,7 +87,7 @@ PROFILES: dict[str, tuple[Check, ...]] = {
     ),
     "event": (
         ROWS,
-        _none("G1.quarantine", "batch_quarantined", "label", "rejected", "source"),
+        _none("G1.quarantine", "batch_quarantined", "label", "rejected", "source", "n_attempts"),
         _none("G1.value", "an_attribute_says_something", "refuse", "no_value"),
     ),
     "session": (

@@ -14,16 +14,22 @@ with figures as (
 ),
 
 quarantine as (
-    select source_id, feed, count(*) as n_rejected, max(reason) as rejected_eg
+    select
+        source_id,
+        feed,
+        count(*) as n_attempts,
+        count(*) filter (outcome = 'REJECTED') as n_rejected,
+        max(reason) filter (outcome = 'REJECTED') as rejected_eg
     from scratch.landing.fetch_outcome
     cross join scratch.ledger.cutoff as cutoff
-    where outcome = 'REJECTED' and recorded_at > cutoff.cutoff_at - interval 7 day
+    where recorded_at > cutoff.cutoff_at - interval 7 day
     group by source_id, feed
 )
 
 select
     feed.source_id || '/' || feed.feed as subject,
     coalesce(figures.n_rows, 0) as n_rows,
+    coalesce(quarantine.n_attempts, 0) as n_attempts,
     coalesce(quarantine.n_rejected, 0) as n_rejected,
     quarantine.rejected_eg,
     coalesce(figures.n_no_value, 0) as n_no_value,

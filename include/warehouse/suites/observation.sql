@@ -75,6 +75,7 @@ coverage as (
     select
         source_id,
         feed,
+        count(*) as n_expected,
         count(*) filter (state = 'late') as n_late,
         array_to_string(max(series_id || ' ' || event_date, 3) filter (state = 'late'), ', ') as late_eg,
         count(*) filter (state = 'source_gap') as n_gap,
@@ -84,22 +85,29 @@ coverage as (
 ),
 
 quarantine as (
-    select source_id, feed, count(*) as n_rejected, max(reason) as rejected_eg
+    select
+        source_id,
+        feed,
+        count(*) as n_attempts,
+        count(*) filter (outcome = 'REJECTED') as n_rejected,
+        max(reason) filter (outcome = 'REJECTED') as rejected_eg
     from scratch.landing.fetch_outcome
     cross join cutoff
-    where outcome = 'REJECTED' and recorded_at > cutoff.cutoff_at - interval 7 day
+    where recorded_at > cutoff.cutoff_at - interval 7 day
     group by source_id, feed
 )
 
 select
     feed.subject,
     coalesce(figures.n_rows, 0) as n_rows,
+    coalesce(quarantine.n_attempts, 0) as n_attempts,
     coalesce(quarantine.n_rejected, 0) as n_rejected,
     quarantine.rejected_eg,
     coalesce(figures.n_bad_unit, 0) as n_bad_unit,
     figures.bad_unit_eg,
     coalesce(figures.n_no_value, 0) as n_no_value,
     figures.no_value_eg,
+    coalesce(coverage.n_expected, 0) as n_expected,
     coalesce(coverage.n_late, 0) as n_late,
     coverage.late_eg,
     coalesce(coverage.n_gap, 0) as n_gap,
