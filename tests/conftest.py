@@ -20,7 +20,8 @@ def pack_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse made from the bundled pack by the direct run, once for all workers. Read it, do not write to it."""
     from filelock import FileLock
 
-    home = tmp_path_factory.getbasetemp().parent / "pack_home"
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pack_home"
     with FileLock(f"{home}.lock", timeout=900):
         if not (home / "ready").exists():
             done = capmig(home, "run", "--direct")
