@@ -15,7 +15,7 @@ from include.core.source import Source
 
 ROOT = Path(__file__).resolve().parents[1]
 _BASE = "CAPMIG_BASE_URL__"
-_OTHER = {"CAPMIG_CLOCK"}
+_OTHER = {"CAPMIG_CLOCK", "CAPMIG_BUILD_DIR", "CAPMIG_MEMORY_LIMIT"}  # the first is read below, the others by dbt
 
 
 class Settings(BaseSettings):
