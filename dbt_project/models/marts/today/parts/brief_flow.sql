@@ -27,15 +27,19 @@ flow as (
         stale.is_stale,
         stale.next_due_at,
         missing.tickers as missing_tickers,
-        flow.source_id || ' (' || source.evidence_kind || ')' || coalesce(
-            '; beside it ' || {{ others_in_millions('flow.others') }} || ', '
-            || replace(flow.agreement_status, '_', ' '),
-            ''
+        coalesce(
+            flow.source_id || ' (' || source.evidence_kind || ')' || coalesce(
+                '; beside it ' || {{ others_in_millions('flow.others') }} || ', '
+                || replace(flow.agreement_status, '_', ' '),
+                ''
+            ),
+            'expected of ' || series.expected_from
         ) as who_says_it
     from {{ ref('fct_etf_flow_agg_daily') }} as flow
     inner join session on flow.session_date = session.session_date
     left join {{ ref('dim_source') }} as source on flow.source_id = source.source_id
     left join missing on flow.asset = missing.asset
+    left join {{ ref('dim_series') }} as series on series.series_id = 'ETF_FLOW.' || flow.asset || '.TOTAL'
     left join {{ ref('brief_series') }} as stale on stale.series_id = 'ETF_FLOW.' || flow.asset || '.TOTAL'
 )
 
@@ -83,7 +87,7 @@ select
         when streak < -1 then -streak || ' sessions of outflow in a row'
         when streak > 1 then streak || ' sessions of inflow in a row'
     end as unusual,
-    case when cum5_usd is not null then who_says_it end as who_says_it,
+    who_says_it,
     n_publishers,
     n_lineages,
     n_measurements,
