@@ -38,8 +38,9 @@ def show(warehouse: Path, out: TextIO) -> None:
                 (row["status"] or "", "dim"),
             )
         )
-        facts = [row["unusual"], row["who_says_it"]]
-        console.print(Text("   " + " · ".join(f for f in facts if f)))
+        facts = [f for f in (row["unusual"], row["who_says_it"], _standing(row)) if f]
+        if facts:
+            console.print(Text("   " + " · ".join(facts)))
         for label, name in (("reading", "reading"), ("would change it", "would_change_it")):
             if row[name]:
                 console.print(Text(f"   {label}: {row[name]}", style="dim"))
@@ -50,6 +51,14 @@ def show(warehouse: Path, out: TextIO) -> None:
         for row in lines:
             said = " · ".join(t for t in (row["value_text"], row["reading"], row["due_next"]) if t)
             console.print(Text(f"   {row['headline']}" + (f": {said}" if said else "")))
+
+
+def _standing(row: dict) -> str:
+    """How many independent measurements stand behind the figure, and how many lineages carry them."""
+    if not row["n_measurements"]:
+        return ""
+    counts = ((row["n_measurements"], "measurement"), (row["n_lineages"], "lineage"))
+    return ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in counts)
 
 
 def _instant(value: datetime | None) -> str:

@@ -106,6 +106,7 @@ class Client:
         self._deadline_s, self._tries, self._cap_s = deadline_s, tries, retry_cap_s
         self._timeouts, self._sleep, self._clock = (connect_s, read_s), sleep, clock
         self._budget = _Budget(read_s)
+        self._key_header = source.key_header
         self._session = self._open(source, contact, key, ca_bundle)
         disk.make_dir(state_dir)
         host = f"{parts.hostname}_{parts.port or parts.scheme}"
@@ -193,7 +194,7 @@ class Client:
         status = response.status_code
         if status == 200:
             return
-        rule, kind, said, after = f"L.status_{status // 100}xx", PermanentError, f"HTTP {status}", None
+        rule, kind, said, after = f"L.status_{status // 100}xx", PermanentError, self._said(response), None
         if 300 <= status < 400:
             rule, said = "L.redirect", f"HTTP {status}, a redirect to {_target(response.headers.get('location', ''))}"
         elif status in (408, 425, 429) or status >= 500:
@@ -204,6 +205,12 @@ class Client:
         failure = self._failure(kind, said, rule, _LATER if kind is TransientError else _LOOK, status)
         failure.retry_after = after
         raise failure
+
+    def _said(self, response: requests.Response) -> str:
+        """The status line as the source wrote it, without what a terminal should not see or a key that it echoes."""
+        reason = "".join(c for c in response.reason or "" if c.isprintable())[:120]
+        key = self._session.headers.get(self._key_header) if self._key_header else None
+        return f"HTTP {response.status_code}" + (f" {reason}" if reason and not (key and key in reason) else "")
 
     def _read(self, response: requests.Response, max_bytes: int) -> bytes:
         body = io.BytesIO()

@@ -92,11 +92,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, encoder.MEDIA, data)
 
     def _fail(self, status: HTTPStatus, message: str) -> None:
-        self._send(status, "application/json", json.dumps({"error": message}).encode())
+        # Said in the status line too, where the client that records the failure reads it.
+        reason = message.encode("ascii", "replace").decode()
+        self._send(status, "application/json", json.dumps({"error": message}).encode(), reason)
 
-    def _send(self, status: HTTPStatus, media: str, data: bytes) -> None:
+    def _send(self, status: HTTPStatus, media: str, data: bytes, reason: str | None = None) -> None:
         etag = hashlib.sha256(data).hexdigest()[:32]
-        self.send_response(status)
+        self.send_response(status, reason)
         self.send_header("Content-Type", media)
         self.send_header("ETag", f'"{etag}"')
         if "gzip" in self.headers.get("Accept-Encoding", ""):
