@@ -254,10 +254,11 @@ def prepare(home: Path, sources: list[Source], *, run_id: str, clock: datetime, 
 
 def make(build: Build, *, threads: int, on_node=None) -> list[dict]:
     """Build every model and run every data test. Returns rows of `model_run`."""
-    by_hand = build.path.parent / "dbt"
-    by_hand.mkdir(exist_ok=True)
-    (by_hand / "inputs").unlink(missing_ok=True)
-    (by_hand / "inputs").symlink_to(build.path / "inputs")
+    if build.as_of is None:  # an as-of build is gone in a moment
+        by_hand = build.path.parent / "dbt"
+        by_hand.mkdir(exist_ok=True)
+        (by_hand / "inputs").unlink(missing_ok=True)
+        (by_hand / "inputs").symlink_to(Path("..") / build.path.name / "inputs")
     nodes = run_dbt(build, ["build", "--exclude-resource-type", "unit_test"], threads=threads, on_node=on_node)
     return _model_runs(build.run_id, nodes)
 
