@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from include import pipeline, settings
+from include.core.clock import iso
 from include.replay import PACK_CLOCK, session
 from include.replay.farside import _btc
 from include.replay.farside import page as farside_page
@@ -114,3 +115,24 @@ def _started(home: Path, *args: str) -> subprocess.Popen:
     program = Path(sys.executable).with_name("capmig")
     env = {k: v for k, v in os.environ.items() if not k.startswith("CAPMIG_")} | {"WAREHOUSE_HOME": str(home)}
     return subprocess.Popen([program, *args], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_row_42_a_full_disk_is_one_line_and_loses_nothing(home: Path, tmp_path: Path) -> None:
+    """A file-size limit stands for the disk's end: the import fails, nothing half-written is visible, a second try works."""
+    *_, (_, _, table, _) = _btc(PACK_CLOCK)
+    page = tmp_path / "page.html"
+    page.write_bytes(farside_page("btc", table, len(table)).replace(b"<h1>", b"<h1>Saved again: "))
+    before = pipeline.Store(home).attempts("farside", "btc")
+    command = f"ulimit -f 20; exec {Path(sys.executable).with_name('capmig')} import farside {page} --asset BTC --observed-at {iso(PACK_CLOCK)}"
+    env = {k: v for k, v in os.environ.items() if not k.startswith("CAPMIG_")} | {"WAREHOUSE_HOME": str(home)}
+    full = subprocess.run(["/bin/sh", "-c", command], env=env, capture_output=True, text=True, check=False)
+    assert full.returncode == 1
+    assert len(full.stderr.splitlines()) == 1
+    assert "[os.error]" in full.stderr
+    assert pipeline.Store(home).attempts("farside", "btc") == before
+    assert pipeline.Store(home).verify() == []
+    again = subprocess.run(
+        ["/bin/sh", "-c", command.removeprefix("ulimit -f 20; ")], env=env, capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith("LANDED")
