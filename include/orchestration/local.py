@@ -85,12 +85,15 @@ def _signal(group: int, number: int) -> None:
 
 
 def _alive(home: Path) -> list[int]:
-    """Process groups of `pids.json` that still are what was started."""
+    """Process groups of `pids.json` with a live process in them, also where the component itself has died.
+
+    A leader that was born at another time is somebody else's: the number was given anew.
+    """
     try:
         started = json.loads((home / "pids.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
-    return [pid for pid, born in started.values() if psutil.pid_exists(pid) and _born(pid) == born]
+    return [pid for pid, born in started.values() if _born(pid) in (born, None) and _in_group([pid])]
 
 
 def _born(pid: int) -> float | None:
