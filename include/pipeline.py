@@ -304,12 +304,17 @@ def check_step(settings: Settings, run_id: str, *, progress: Progress = quiet) -
     """Gate a candidate. New holds rebuild it once; `GateRefused` if it may not be published."""
     made, state = _reopen(settings, run_id)
     report = gates.check(made, holds_active=holds.active(settings.home))
+    found = [r for r in report.results if r["outcome"] == "hold"]
     if report.new_holds and not report.refused:
         holds.add(settings.home, report.new_holds, settings.clock)
         progress(f"gate: {len(report.new_holds)} figures held, building once more")
         made = _prepare(settings, run_id)
         state = _make(settings, made, state["seq"], progress)
         report = gates.check(made, holds_active=holds.active(settings.home))
+        # what was withheld stays in the record of the run that withheld it
+        named = {(r["rule_id"], r["check_name"], r["subject"]) for r in found}
+        passed = [r for r in report.results if (r["rule_id"], r["check_name"], r["subject"]) not in named]
+        report.results[:] = passed + found
     rows = journal.rows(settings.home, "gate_result")
     builds.write_table(made.path / "inputs" / "gate_result.parquet", "gate_result", rows + report.results)
     (made.path / "gate.txt").write_text("\n".join(gates.as_table(report)), encoding="utf-8")

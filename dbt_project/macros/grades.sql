@@ -14,3 +14,8 @@
 {% macro worst_grade(grades) -%}
     greatest({{ grades | join(', ') }})
 {%- endmacro %}
+
+{#- What the printed totals agree on; without one of any lineage, the published fund split stands alone. -#}
+{% macro unless_alone(column, fallback) -%}
+    case when run.flow is not null and agreed.value is null then {{ fallback }} else {{ column }} end
+{%- endmacro %}

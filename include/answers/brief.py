@@ -49,7 +49,8 @@ def show(warehouse: Path, out: TextIO) -> None:
         if lines:
             console.print(Text(f"\n{title}", style="bold"))
         for row in lines:
-            said = " · ".join(t for t in (row["value_text"], row["reading"], row["due_next"]) if t)
+            told = (row["value_text"], row["reading"], row["would_change_it"], row["due_next"])
+            said = " · ".join(t for t in told if t)
             console.print(Text(f"   {row['headline']}" + (f": {said}" if said else "")))
 
 

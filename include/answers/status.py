@@ -11,11 +11,15 @@ select seq as version, published_at, cutoff_at, newest_known_from, n_labels as l
 from ops.fct_publication order by seq desc limit 5
 """
 _GATE = """
-select rule_id, check_name as rule, outcome, n_failed as failed, n_evaluated as evaluated, evidence
+select rule_id, subject, check_name as rule, outcome, n_failed as failed, n_evaluated as evaluated, evidence
 from ops.fct_gate_result
 where run_id = (select run_id from ops.fct_publication order by seq desc limit 1)
-    and (outcome != 'pass' or {every})
+    and outcome != 'pass'
 order by rule_id, check_name, subject
+"""
+_HELD = """
+select headline as feed, value_text as held, reading as why, would_change_it as release
+from marts.mart_daily_brief where section = 'held' order by headline_no
 """
 _GATE_COUNTS = """
 select outcome, count(*) as checks, sum(n_evaluated) as evaluated, sum(n_failed) as failed from ops.fct_gate_result
@@ -56,7 +60,7 @@ def overview(warehouse: Path) -> str:
     """The newest versions, then what the gate labelled or held in the served one."""
     return (
         "Versions\n" + _table(warehouse, _OVERVIEW) + "\nGate, served version\n"
-        + _table(warehouse, _GATE_COUNTS) + _table(warehouse, _GATE.format(every="false"))
+        + _table(warehouse, _GATE_COUNTS) + _table(warehouse, _GATE) + "\nHeld\n" + _table(warehouse, _HELD)
     )  # fmt: skip
 
 

@@ -264,6 +264,10 @@ def test_a_held_figure_stays_out_until_it_is_released(own_home: Path) -> None:
     assert [r for r in now if r[0] != "held"] == good
     assert [r[1] for r in now if r[0] == "held"] == [None]
     name = next(h["hold_id"] for h in holds.rows(own_home) if h["series_id"] == "YIELD.JP.2Y")
+    served = own_home / "serve" / "warehouse.duckdb"
+    told = builds.query(served, "select would_change_it from marts.mart_daily_brief where section = 'held'")
+    assert name in told[0][0]  # a reader sees what to release, and how
+    assert builds.query(served, "select count(*) from ops.fct_gate_result where outcome = 'hold'")[0][0] >= 1
     pipeline.release_hold(settings, name, "the ministry says so")
     assert pipeline.refresh(settings, "run-release")["n_holds"] == done["n_holds"] - 1
     current = [r for r in _served(own_home) if r[0] != "held" and r[2] is None]

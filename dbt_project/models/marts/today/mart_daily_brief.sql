@@ -99,11 +99,19 @@ feed_row as (
         count(*) || ' figures withheld' as value_text,
         'held' as status,
         string_agg(distinct hold.why, '; ' order by hold.why) as reading,
+        'capmig publish --ack ' || string_agg(distinct hold.hold_ids, ' ' order by hold.hold_ids) || ' --why ...'
+            as would_change_it,
         held.source_id as who_says_it,
         null::timestamptz as next_due_at
     from {{ ref('fct_observation') }} as held
     left join (
-        select source_id, series_id, event_date, event_at, string_agg(distinct why, '; ' order by why) as why
+        select
+            source_id,
+            series_id,
+            event_date,
+            event_at,
+            string_agg(distinct why, '; ' order by why) as why,
+            string_agg(distinct hold_id, ' ' order by hold_id) as hold_ids
         from {{ ref('hold') }}
         where released_at is null
         group by all
