@@ -6,7 +6,7 @@
 {#- The frozen inputs of a build as views of schema `landing`: four shapes, their pages, and the run's own tables. -#}
 {% macro landing_views() %}
     {%- if execute -%}
-    {%- set inputs = env_var('CAPMIG_BUILD_DIR', '../warehouse/build/dbt') ~ '/inputs' -%}
+    {%- set inputs = (target.path.split('/')[:-1] + ['inputs']) | join('/') -%}
     {%- do run_query("create schema if not exists landing") -%}
     {%- for shape in ['observation', 'event', 'position', 'document', 'page'] -%}
         {%- do run_query("create or replace view landing." ~ shape ~ " as select * from read_parquet('"

@@ -97,15 +97,21 @@ TABLES: dict[str, pa.Schema] = {
 }  # fmt: skip
 
 
+PROJECT_FILES = (".sql", ".yml", ".csv", ".md")
+
+
 def code_hash() -> str:
     """sha256 over the code that decides figures: the dbt project and the package."""
+    package = _tree_hash(PROJECT.parent / "include", (".py", ".csv", ".sql"))
+    return hashlib.sha256((_tree_hash(PROJECT, PROJECT_FILES) + package).encode()).hexdigest()
+
+
+def _tree_hash(root: Path, kinds: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    roots = [(PROJECT, (".sql", ".yml", ".csv", ".md")), (PROJECT.parent / "include", (".py", ".csv", ".sql"))]
-    for root, kinds in roots:
-        for path in sorted(root.rglob("*")):
-            relative = path.relative_to(root)
-            if path.suffix in kinds and not {"target", "logs", "__pycache__"} & set(relative.parts):
-                digest.update(str(relative).encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root)
+        if path.suffix in kinds and not {"target", "logs", "__pycache__"} & set(relative.parts):
+            digest.update(str(relative).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -217,29 +223,37 @@ def run_dbt(build: Build, args: list[str], *, threads: int, on_node=None) -> lis
     from dbt.cli.main import dbtRunner
 
     target = build.path / "target"
-    cached = build.path.parent / "cache" / "partial_parse.msgpack"
-    target.mkdir(exist_ok=True)
-    if cached.exists() and not (target / cached.name).exists():
-        shutil.copyfile(cached, target / cached.name)
+    parsed = build.path.parent / "cache" / f"project-{_tree_hash(PROJECT, PROJECT_FILES)[:16]}.msgpack"
     os.environ |= {"CAPMIG_BUILD_DIR": str(build.path), "CAPMIG_THREADS": str(threads), "DO_NOT_TRACK": "1"}
     common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target),
               "--log-path", str(build.path / "logs"), "--quiet", "--log-level-file", "info"]  # fmt: skip
     events = [lambda event: on_node(event.data) if on_node and event.info.name == "NodeFinished" else None]
     try:
-        result = dbtRunner(callbacks=events).invoke([args[0], *common, *args[1:]])
+        result = dbtRunner(_parsed_project(parsed), callbacks=events).invoke([args[0], *common, *args[1:]])
     finally:
         DuckDBConnectionManager.close_all_connections()
-        del os.environ["CAPMIG_BUILD_DIR"]  # dbt's alone: settings that are read next in this process refuse it
     nodes = list(getattr(result.result, "results", None) or [])
     if not result.success:
         bad = next((n for n in nodes if str(n.status) in ("error", "fail")), None)
         what = f"{bad.node.name}: {bad.message}" if bad else str(result.exception or "dbt could not start")
         raise BuildError(" ".join(what.split())[:400], rule="B.dbt",
                          action=f"read {build.path.name}/logs/dbt.log; nothing was published")  # fmt: skip
-    if (target / cached.name).exists():
-        disk.make_dir(cached.parent)
-        shutil.copyfile(target / cached.name, cached)
+    if not parsed.exists() and (target / "partial_parse.msgpack").exists():
+        disk.make_dir(parsed.parent)
+        disk.write_new(parsed, (target / "partial_parse.msgpack").read_bytes())
     return nodes
+
+
+def _parsed_project(path: Path):
+    """The project as dbt parsed it before, or None. dbt's own cache is void whenever the profile's path differs, and
+    every build has a path of its own; the project's hash in the file's name says when to parse again."""
+    from dbt.contracts.graph.manifest import Manifest
+
+    if not path.exists():
+        return None
+    manifest = Manifest.from_msgpack(path.read_bytes())
+    manifest.build_flat_graph()
+    return manifest
 
 
 def prepare(home: Path, sources: list[Source], *, run_id: str, clock: datetime, as_of: datetime | None,
@@ -253,13 +267,19 @@ def prepare(home: Path, sources: list[Source], *, run_id: str, clock: datetime, 
 
 
 def make(build: Build, *, threads: int, on_node=None) -> list[dict]:
-    """Build every model and run every data test. Returns rows of `model_run`."""
+    """Build every model and run every data test. Returns rows of `model_run`.
+
+    An as-of build is an answer, not a candidate: it is the same models over less, and its data tests, a third of the
+    time, are left out.
+    """
+    skipped = ["unit_test"] if build.as_of is None else ["unit_test", "test"]
     if build.as_of is None:  # an as-of build is gone in a moment
         by_hand = build.path.parent / "dbt"
         by_hand.mkdir(exist_ok=True)
         (by_hand / "inputs").unlink(missing_ok=True)
         (by_hand / "inputs").symlink_to(Path("..") / build.path.name / "inputs")
-    nodes = run_dbt(build, ["build", "--exclude-resource-type", "unit_test"], threads=threads, on_node=on_node)
+    excluded = [part for kind in skipped for part in ("--exclude-resource-type", kind)]
+    nodes = run_dbt(build, ["build", *excluded], threads=threads, on_node=on_node)
     return _model_runs(build.run_id, nodes)
 
 

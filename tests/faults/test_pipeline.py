@@ -28,7 +28,7 @@ DAY_OF_REVISION = "2025-12-15"
 def home(pack_home: Path, tmp_path: Path) -> Path:
     """A warehouse of one's own: the served version, what landed, and the pack's clock."""
     copy = tmp_path / "home"
-    shutil.copytree(pack_home, copy, ignore=shutil.ignore_patterns("build", "airflow"))
+    shutil.copytree(pack_home, copy, ignore=shutil.ignore_patterns("run-*", "asof", "dbt", "airflow"))
     return copy
 
 
