@@ -40,8 +40,8 @@ from include.warehouse import build as builds
 from include.warehouse import gates, holds, journal, publish
 from include.warehouse.build import Build
 
-MAX_PAGES = 500
-PARSED_ROWS = 100_000
+MAX_PAGES = 2000
+PARSED_ROWS = 2_000_000  # about 300 MB of Arrow; beyond it the derivation parses again
 Progress = Callable[[str], None]
 
 
@@ -201,9 +201,9 @@ class _Landing:
         try:
             sniff(inflate(wire, encoding, feed.max_bytes), feed.media)
         except ContractError as error:
-            (sha, _), = self.store.put(source_id, feed.name, [wire], rejected=True)  # fmt: skip
+            sha = self.store.put(source_id, feed.name, wire, rejected=True)
             return self._note("REJECTED", sha256=sha, rule=error.rule, reason=error.message, **facts)
-        (sha, _), = self.store.put(source_id, feed.name, [wire])  # fmt: skip
+        sha = self.store.put(source_id, feed.name, wire)
         try:
             page = runs.parse_payload(feed, wire, encoding, seen_at, sha)
             n_rows = len(page.rows)
@@ -211,12 +211,13 @@ class _Landing:
                 raise ContractError(f"{n_rows} rows where at least {feed.min_rows} are due", rule="G1.empty", action="")
         except ContractError as error:
             return self._note("REJECTED", sha256=sha, rule=error.rule, reason=error.message, **facts)
-        self.n_parsed += n_rows
-        if self.n_parsed <= PARSED_ROWS:
-            self.parsed[sha, iso(seen_at)] = page
         outcome = "UNCHANGED" if sha in self.known else "LANDED" if n_rows else "EMPTY_OK"
         self.known.add(sha)
-        return self._note(outcome, sha256=sha, n_rows=n_rows, **facts)
+        self._note(outcome, sha256=sha, n_rows=n_rows, **facts)
+        self.n_parsed += n_rows
+        if self.n_parsed <= PARSED_ROWS:
+            self.parsed[sha, iso(seen_at)] = runs.digest(self.source, feed, self.batch[-1], page)
+        return outcome
 
     def failed(self, error: CapmigError, *, origin: str, **facts: object) -> None:
         """Record an attempt that brought no bytes."""

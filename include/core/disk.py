@@ -40,7 +40,7 @@ def make_dir(path: Path) -> None:
         fsync_dir(directory.parent)
 
 
-def _write_temp(path: Path, data: bytes, mode: int) -> Path:
+def _write_temp(path: Path, data: bytes, mode: int, *, sync: bool = True) -> Path:
     fd, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
     temp = Path(name)
     try:
@@ -49,7 +49,8 @@ def _write_temp(path: Path, data: bytes, mode: int) -> Path:
             while view:
                 view = view[os.write(fd, view) :]
             os.fchmod(fd, mode)
-            os.fsync(fd)
+            if sync:
+                os.fsync(fd)
         finally:
             os.close(fd)
     except BaseException:
@@ -58,18 +59,21 @@ def _write_temp(path: Path, data: bytes, mode: int) -> Path:
     return temp
 
 
-def write_new(path: Path, data: bytes, *, mode: int = 0o444, sync_dir: bool = True) -> bool:
-    """Write `data` under a final name that is never overwritten. False if the name was there already."""
+def write_new(path: Path, data: bytes, *, mode: int = 0o444, sync: bool = True) -> bool:
+    """Write `data` under a final name that is never overwritten. False if the name was there already.
+
+    With `sync=False` the caller makes file and name durable later, many at once.
+    """
     if path.exists():
         return False
-    temp = _write_temp(path, data, mode)
+    temp = _write_temp(path, data, mode, sync=sync)
     try:
         os.link(temp, path)
     except FileExistsError:
         return False
     finally:
         os.unlink(temp)
-    if sync_dir:
+    if sync:
         fsync_dir(path.parent)
     return True
 

@@ -18,6 +18,7 @@ T = TypeVar("T")
 # 28 digits, the default, fail on quantize to 18 places above 1e10.
 CONTEXT = Context(prec=60)
 SCALE = Decimal(1).scaleb(-18)
+INTEGER_DIGITS = 20  # of DECIMAL(38,18)
 ABSENT = frozenset({"", "-", "\u2013", "\u2014", ".", "ND", "NaN", "null", "N/A", "n/a"})
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -51,7 +52,7 @@ def number(text: str | Decimal | int, *, grouped: bool = False, parens: bool = F
         exact = value.quantize(SCALE, context=CONTEXT)
     except InvalidOperation:
         raise refuse(f"number out of range: {raw[:40]!r}", "G1.range") from None
-    if abs(exact) >= Decimal(10) ** 20:
+    if exact.adjusted() >= INTEGER_DIGITS:
         raise refuse(f"number out of range: {raw[:40]!r}", "G1.range")
     if exact != value:
         raise refuse(f"more than 18 decimals: {raw[:40]!r}", "G1.range")

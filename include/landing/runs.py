@@ -25,7 +25,7 @@ from include.core.shapes import CELL_KEYS, CELL_VALUES, ROW_TYPES, SCHEMAS, Pars
 from include.core.source import Feed, Payload, Source
 from include.landing.store import Attempt, Store
 
-Seen = dict[tuple[str, str], Parsed]  # (sha256, seen_at): what a payload said
+Seen = dict[tuple[str, str], tuple[pa.Table, dict]]  # (sha256, seen_at): a payload's rows and its page row
 FORMAT = "1"  # of the derived files; raising it re-derives everything from raw
 
 
@@ -36,33 +36,34 @@ def parse_payload(feed: Feed, wire: bytes, encoding: str, seen_at: datetime, sha
 
 def to_table(source: Source, feed: Feed, attempt: Attempt, rows: list[Row]) -> pa.Table:
     """One payload's rows with their provenance, as an Arrow table of the feed's shape."""
+    schema, n = SCHEMAS[feed.shape], len(rows)
     seen_at = parse_instant(attempt.seen_at)
-    claims = attempt.vintage_kind == "pseudo" or not feed.revises
-    columns: dict[str, list] = defaultdict(list)
-    shape = SCHEMAS[feed.shape].names
-    own = [f.name for f in fields(ROW_TYPES[feed.shape])]
-    for row in rows:
-        cells = {name: getattr(row, name) for name in own}
-        claimed = row.claimed_known_at
-        if claimed is None and claims and row.published_at is None:
-            claimed = released_at(feed.release, row.event_date)
-        cells |= {
-            "source_id": source.source_id,
-            "feed": feed.name,
-            "feed_rank": feed.rank,
-            "lineage_root": row.lineage_root or source.lineage_root,
-            "evidence_kind": row.evidence_kind or source.evidence_kind,
-            "claimed_known_at": claimed,
-            "vintage_kind": "publisher" if row.published_at else attempt.vintage_kind,
-            "first_seen": seen_at,
-            "last_seen": seen_at,
-            "n_seen": 1,
-            "payload_sha256": attempt.sha256,
-            "parser_version": feed.parser_version,
-        }
-        for name in shape:
-            columns[name].append(cells[name])
-    return pa.table({n: columns[n] for n in shape}, schema=SCHEMAS[feed.shape])
+    own = {f.name for f in fields(ROW_TYPES[feed.shape])}
+    columns = {name: [getattr(row, name) for row in rows] for name in schema.names if name in own}
+    columns["lineage_root"] = [root or source.lineage_root for root in columns["lineage_root"]]
+    columns["evidence_kind"] = [kind or source.evidence_kind for kind in columns["evidence_kind"]]
+    if attempt.vintage_kind == "pseudo" or not feed.revises:
+        columns["claimed_known_at"] = [
+            released_at(feed.release, row.event_date)
+            if row.claimed_known_at is None and row.published_at is None
+            else row.claimed_known_at
+            for row in rows
+        ]
+    columns["vintage_kind"] = ["publisher" if at else attempt.vintage_kind for at in columns["published_at"]]
+    same = {
+        "source_id": source.source_id, "feed": feed.name, "feed_rank": feed.rank, "first_seen": seen_at,
+        "last_seen": seen_at, "n_seen": 1, "payload_sha256": attempt.sha256, "parser_version": feed.parser_version,
+    }  # fmt: skip
+    arrays = [
+        pa.repeat(pa.scalar(same[f.name], f.type), n) if f.name in same else pa.array(columns[f.name], f.type)
+        for f in schema
+    ]
+    return pa.table(arrays, schema=schema)
+
+
+def digest(source: Source, feed: Feed, attempt: Attempt, page: Parsed) -> tuple[pa.Table, dict]:
+    """What one payload says, compactly: its rows as Arrow, and its page row."""
+    return to_table(source, feed, attempt, page.rows), _page_row(source, feed, attempt, page)
 
 
 def merge_sql(shape: str, relation: str) -> str:
@@ -147,12 +148,13 @@ def _derive_span(
 
     def tables() -> Iterator[pa.RecordBatch]:
         for attempt in attempts:
-            page = parsed.get((attempt.sha256, attempt.seen_at))
-            if page is None:
+            said = parsed.get((attempt.sha256, attempt.seen_at))
+            if said is None:
                 wire = store.read(attempt)
                 page = parse_payload(feed, wire, attempt.encoding, parse_instant(attempt.seen_at), attempt.sha256)
-            pages.append(_page_row(source, feed, attempt, page))
-            yield from to_table(source, feed, attempt, page.rows).to_batches()
+                said = digest(source, feed, attempt, page)
+            pages.append(said[1])
+            yield from said[0].to_batches()
 
     con = duckdb.connect()
     try:

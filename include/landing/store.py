@@ -4,7 +4,8 @@
     landing/rejected/<source>/<feed>/<sha256>   bytes that are not even of the declared kind
     landing/manifest/<source>/<feed>.jsonl      one line an attempt; bytes without a line are invisible
 
-Order of a landing: bytes, fsync, link, fsync of the directory, manifest line, fsync; only then is it acknowledged.
+Order of a landing: bytes, link, fsync of files and directory, manifest line, fsync; only then is it acknowledged.
+A paged fetch is one batch: its fsyncs come together at the end.
 """
 
 import hashlib
@@ -82,23 +83,32 @@ class Store:
         with FileLock(path, timeout=600):
             yield
 
-    def put(self, source: str, feed: str, bodies: Iterable[bytes], *, rejected: bool = False) -> list[tuple[str, bool]]:
-        """Make payloads durable under their sha256. Returns (sha256, is it new) for each; one directory fsync."""
-        directory = self.root / ("rejected" if rejected else "raw") / source / feed
-        disk.make_dir(directory)
-        out = []
-        for body in bodies:
-            sha = hashlib.sha256(body).hexdigest()
-            out.append((sha, disk.write_new(directory / sha, body, sync_dir=False)))
-        disk.fsync_dir(directory)
-        return out
+    def put(self, source: str, feed: str, body: bytes, *, rejected: bool = False) -> str:
+        """Write a payload under its sha256, which is returned. `append` makes it durable before it names it."""
+        sha = hashlib.sha256(body).hexdigest()
+        path = self.root / ("rejected" if rejected else "raw") / source / feed / sha
+        disk.make_dir(path.parent)
+        # a name that no manifest line vouches for may stand on what a crash left of an earlier try
+        if not disk.write_new(path, body, sync=False) and path.read_bytes() != body:
+            disk.write_over(path, body, mode=0o444)
+        return sha
 
     def append(self, attempts: list[Attempt]) -> None:
-        """Acknowledge attempts of one feed: after this they are visible and will not be lost."""
-        if attempts:
-            path = self._manifest(attempts[0].source, attempts[0].feed)
-            disk.make_dir(path.parent)
-            disk.append_lines(path, [_line(a) for a in attempts])
+        """Acknowledge attempts of one feed: their bytes are made durable, then the lines that name them.
+
+        After this they are visible and will not be lost. A batch costs one fsync a new file, one a directory and one
+        for the manifest.
+        """
+        if not attempts:
+            return
+        written = {self.path(a) for a in attempts if a.sha256 and a.outcome != "UNCHANGED"}
+        for path in sorted(written):
+            disk.fsync_file(path)
+        for directory in {path.parent for path in written}:
+            disk.fsync_dir(directory)
+        path = self._manifest(attempts[0].source, attempts[0].feed)
+        disk.make_dir(path.parent)
+        disk.append_lines(path, [_line(a) for a in attempts])
 
     def read(self, attempt: Attempt) -> bytes:
         """The landed bytes, checked against their name. `IntegrityError` names the file."""

@@ -38,7 +38,7 @@ def deliver(inbox: Path, clock: datetime) -> list[Path]:
     new = []
     for name, asset, table, shown in chain(_btc(clock), _eth(clock)):
         if name not in there:
-            disk.write_new(folder / name, page(asset, table, shown), sync_dir=False)
+            disk.write_new(folder / name, page(asset, table, shown), sync=False)
             new.append(folder / name)
     disk.fsync_dir(folder)
     return new

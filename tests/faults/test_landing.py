@@ -43,7 +43,7 @@ def land(home: Path, bodies: list[bytes], seen_at: datetime) -> None:
         batch = [
             attempt_of("toy", "daily", "r", seen_at, seen_at, vintage_kind="first_seen", origin="t", sha256=sha,
                        outcome="UNCHANGED" if sha in known else "LANDED")
-            for sha, _ in store.put("toy", "daily", bodies)
+            for sha in [store.put("toy", "daily", body) for body in bodies]
         ]  # fmt: skip
         store.append(batch)
         runs.derive(home, SOURCE, FEED, seen_at)
