@@ -365,9 +365,13 @@ def _frozen(made: Build, name: str) -> list[dict]:
 
 def refresh(settings: Settings, run_id: str, *, progress: Progress = quiet) -> dict | None:
     """Build, check and publish in one process. None if nothing has changed."""
+    progress("build")
     if build_step(settings, run_id, progress=progress) is None:
         return None
-    return check_step(settings, run_id, progress=progress) | publish_step(settings, run_id)
+    progress("check")
+    checked = check_step(settings, run_id, progress=progress)
+    progress("publish")
+    return checked | publish_step(settings, run_id)
 
 
 def build_as_of(settings: Settings, as_of: datetime, *, progress: Progress = quiet) -> Path:

@@ -7,6 +7,7 @@ the largest resident set. Wall seconds stand beside. Absolute seconds depend on 
 import gzip
 import os
 import platform
+import re
 import resource
 import statistics
 import sys
@@ -49,14 +50,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Requests are not what is shown here."""
 
 
-def measure(command: list[str], env: dict[str, str] | None = None) -> tuple[float, float, float]:
-    """(CPU seconds, wall seconds, peak MB) of one whole process and its children."""
+def measure(
+    command: list[str], env: dict[str, str] | None = None, told: str = os.devnull
+) -> tuple[float, float, float]:
+    """(CPU seconds, wall seconds, peak MB) of one whole process and its children; its standard error goes to `told`."""
     start = time.monotonic()
     pid = os.fork()
     if pid == 0:
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, 1)
-        os.dup2(devnull, 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         os.execvpe(command[0], command, os.environ | (env or {}))
     _, status, used = os.wait4(pid, 0)
     if status:
@@ -81,15 +83,30 @@ def landing(home: Path, base: str) -> None:
             floor = floor or cpu
 
 
+def _stages(told: Path, wall: float) -> str:
+    """Seconds by stage, from the progress lines `  12.3s  step`."""
+    names = {"Airflow": "start", "land": "land", "build": "build", "check": "check", "publish": "publish"}
+    marks: list[tuple[str, float]] = []
+    for at, step in re.findall(r"^ *([0-9.]+)s  (.+)$", told.read_text(), re.M):
+        word = step.removeprefix("build_warehouse.").split(" ")[0].split("__")[0]
+        if word in names and (not marks or marks[-1][0] != names[word]):
+            marks.append((names[word], float(at)))
+    ends = [at for _, at in marks[1:]] + [wall]
+    return " · ".join(f"{name} {end - at:.1f} s" for (name, at), end in zip(marks, ends, strict=True))
+
+
 def whole_job(home: Path) -> None:
     """The job of `make run`, through Airflow and as plain functions, then again with nothing to do."""
     print("the whole job on the bundled pack")
     program = str(Path(sys.executable).with_name("capmig"))
     for label, args in {"plain functions": ["run", "--direct"], "through Airflow": ["run"]}.items():
         env = {"WAREHOUSE_HOME": str(home / label.replace(" ", "_"))}
-        floor = _line(label, [measure([program, *args], env)], _FLOOR.get("job", 0.0))
-        _FLOOR.setdefault("job", floor)
-        _line(f"{label}, no change", [measure([program, *args], env)], _FLOOR["job"])
+        for suffix in ("", ", no change"):
+            told = home / "told"
+            figures = measure([program, *args], env, str(told))
+            _FLOOR.setdefault("job", figures[0])
+            _line(label + suffix, [figures], _FLOOR["job"])
+            print(f"      {_stages(told, figures[1])}", flush=True)
     as_of = [program, "build", "--as-of", "2026-01-23T03:07Z"]
     _line(
         "a build as of an instant", [measure(as_of, {"WAREHOUSE_HOME": str(home / "plain_functions")})], _FLOOR["job"]
