@@ -3,9 +3,14 @@
 # real sources are never mixed.
 
 SHELL := /bin/sh
+# Configuration of your own: see .env.example.
+ifneq (,$(wildcard .env))
+include .env
+export $(shell sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p' .env)
+endif
 VENV ?= .venv
 BIN := $(VENV)/bin
-LIVE_HOME ?= $(or $(WAREHOUSE_HOME),warehouse/live)
+LIVE_HOME ?= $(or $(WAREHOUSE_HOME),warehouse)/live
 PORT ?= 8080
 # The first Python 3.11 of this machine; name another with `make PYTHON=/path/to/python3.11`.
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
@@ -37,10 +42,10 @@ bench: $(VENV)/dev.stamp  ## measure us beside a floor and a peer, in one run
 soak: $(VENV)/dev.stamp  ## the long proofs
 	@$(BIN)/python -m pytest -m soak --timeout=7200
 
-lint: $(VENV)/dev.stamp  ## style of Python and SQL, layers
+lint: $(VENV)/dev.stamp  ## format Python, then check its style, SQL and layers
+	@$(BIN)/ruff format include dags tests
 	@$(BIN)/ruff check include dags tests
-	@$(BIN)/ruff format --check include dags tests
-	@cd dbt_project && ../$(BIN)/sqlfluff lint models --disable-progress-bar
+	@cd dbt_project && $(abspath $(BIN))/sqlfluff lint models --disable-progress-bar
 	@$(BIN)/lint-imports --no-cache
 
 lock:  ## resolve requirements*.in into the hash locks (needs uv)

@@ -26,7 +26,10 @@ class _Voice(logging.Handler):
         self._out = os.fdopen(fd, "w", encoding="utf-8", buffering=1)
 
     def say(self, **what: object) -> None:
-        self._out.write(json.dumps(what) + "\n")
+        try:
+            self._out.write(json.dumps(what) + "\n")
+        except BrokenPipeError:
+            os._exit(141)  # whoever asked is gone; every step stands being killed
 
     def emit(self, record: logging.LogRecord) -> None:
         self.say(progress=record.getMessage())
@@ -69,7 +72,7 @@ def _in_order(dags: dict, only: list[str]) -> list:
     return [dags[d] for d in order if not only or d in only]
 
 
-def _once(dag) -> None:
+def without_retries(dag) -> None:
     """No second tries: a source that fails now is recorded, and the next run asks again."""
     for one in dag.tasks:
         if one.is_mapped:
@@ -101,7 +104,7 @@ def _run(voice: _Voice, only: list[str]) -> dict:
         return {"failed": _failure("a DAG file cannot be imported", "; ".join(bag.import_errors))}
     states = {}
     for dag in _in_order(bag.dags, only):
-        _once(dag)
+        without_retries(dag)
         states[dag.dag_id] = str(dag.test(mark_success_pattern=_NOT_WAITED_FOR).state)
         fatal = [(n, e) for n, e in listener.errors if not isinstance(e, SourceFailed | SourceUnavailable)]
         if fatal or (states[dag.dag_id] != "success" and not listener.errors):

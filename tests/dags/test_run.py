@@ -3,6 +3,9 @@
 import os
 import re
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,19 @@ def test_a_run_publishes_and_the_next_changes_nothing(home: Path) -> None:
     assert sorted((home / "landing" / "raw").rglob("*")) == raw
     assert "Traceback" not in first.stdout + first.stderr + again.stdout + again.stderr
     assert _running(home) == []
+
+
+def test_a_killed_run_leaves_no_process(home: Path) -> None:
+    """The process that runs the DAGs ends with the command that asked."""
+    program = Path(sys.executable).with_name("capmig")
+    with subprocess.Popen([program, "run"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
+        assert any("land__" in line for line in run.stderr)
+        assert len(_running(home)) == 2
+        run.kill()
+    end = time.monotonic() + 60
+    while (left := _running(home)) and time.monotonic() < end:
+        time.sleep(0.5)
+    assert left == []
 
 
 def _running(home: Path) -> list[str]:

@@ -1,0 +1,27 @@
+"""`python -m tests.dags.once FD '[["dag_id", {params}], ...]'`: DAG.test for each, without second tries; states as JSON."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    from include.orchestration.home import prepare
+    from include.orchestration.inprocess import without_retries
+
+    prepare(Path(os.environ["AIRFLOW_HOME"]))
+    bag, states = DagBag(), []
+    for dag_id, params in json.loads(sys.argv[2]):
+        dag = bag.dags[dag_id]
+        without_retries(dag)
+        run = dag.test(run_conf=params)
+        tasks = sorted((ti.task_id, ti.map_index, str(ti.state)) for ti in run.get_task_instances())
+        states.append({"dag_id": dag_id, "state": str(run.state), "tasks": tasks})
+    os.write(int(sys.argv[1]), json.dumps(states).encode())
+
+
+if __name__ == "__main__":
+    main()
