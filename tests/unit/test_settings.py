@@ -1,0 +1,83 @@
+"""Row 57: a wrong configuration is refused at start, the key is named, its value is never printed."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from include import pipeline
+from include.core.errors import ConfigError
+from include.settings import load
+
+CANARY = "s3cr3t-canary"
+WRONG = [
+    ("CAPMIG_THREADS", "many"),
+    ("CAPMIG_THREADS", "0"),
+    ("CAPMIG_THREADS", "1e9"),
+    ("CAPMIG_KEEP_VERSIONS", "2"),
+    ("CAPMIG_KEEP_VERSIONS", CANARY),
+    ("CAPMIG_FETCH_DEADLINE_S", "-1"),
+    ("CAPMIG_FETCH_DEADLINE_S", CANARY),
+    ("CAPMIG_FETCH_TRIES", "0"),
+    ("CAPMIG_FETCH_TRIES", "4.5"),
+    ("CAPMIG_RETRY_CAP_S", CANARY),
+    ("CAPMIG_ALLOW_GUESSED", CANARY),
+    ("CAPMIG_CLOCK", CANARY),
+    ("CAPMIG_CLOCK", "2026-01-23 03:07"),
+    ("CAPMIG_CLOCK", "2026-13-01T00:00Z"),
+    ("CAPMIG_BASE_URL__NYFED", CANARY),
+    ("CAPMIG_BASE_URL__NYFED", f"http://{CANARY}.example.org"),
+    ("CAPMIG_BASE_URL__NYFED", f"https://user:{CANARY}@example.org"),
+    ("CAPMIG_BASE_URL__NYFED", f"ftp://example.org/{CANARY}"),
+    ("CAPMIG_BASE_URL__NOBODY", f"https://example.org/{CANARY}"),
+    ("CAPMIG_TREADS", CANARY),
+    ("CAPMIG_WAREHOUSE", CANARY),
+    ("CAPMIG_", CANARY),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG)
+def test_row_57_a_wrong_key_is_named_and_its_value_is_not(
+    key: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, exit code 2, the key, the rule and what to do."""
+    monkeypatch.setenv(key, value)
+    with pytest.raises(ConfigError) as refused:
+        load()
+    line = str(refused.value)
+    assert key in line
+    assert "\n" not in line
+    assert CANARY not in line
+    assert "[config." in line
+    assert refused.value.exit_code == 2
+
+
+def test_an_empty_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`CAPMIG_THREADS=` in a file means the default."""
+    monkeypatch.setenv("CAPMIG_THREADS", "")
+    assert load().threads == 2
+
+
+def test_a_secret_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A key may stand in a file; a missing file is an error, not an absent key."""
+    source, _ = pipeline.find_feed("sosovalue", "history_btc")
+    held = tmp_path / "key"
+    held.write_text("abc\n")
+    monkeypatch.setenv("SOSOVALUE_API_KEY_FILE", str(held))
+    assert load().key(source) == "abc"
+    held.unlink()
+    with pytest.raises(ConfigError, match="SOSOVALUE_API_KEY_FILE"):
+        load().key(source)
+
+
+def test_a_past_clock_never_stamps_what_a_real_host_answers_now(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The clock of a replay and a real host together are refused before anything is asked."""
+    monkeypatch.setenv("WAREHOUSE_HOME", str(tmp_path))
+    monkeypatch.setenv("CAPMIG_CLOCK", "2026-01-31T23:59:59Z")
+    settings = load()
+    assert settings.clock == datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
+    with pytest.raises(ConfigError, match="real host"):
+        pipeline.land(settings, "nyfed", "effr", run_id="r")
+    assert pipeline.Store(tmp_path).attempts("nyfed", "effr") == []
