@@ -1,7 +1,8 @@
 {#-
 The one way from runs to versions, for every shape (see the architecture's time contract).
 
-  runs      consecutive equal sightings of a cell within a feed, across files
+  runs      consecutive equal sightings of a cell within a feed, across files; a page between two sightings that covers
+            the cell and lacks it ends the run, though the same figure comes back
   dated     each run with the earliest instant at which it was provably public
   silent    cells that a later page of their feed covers and no longer carries: retracted
   chained   feeds of a source interleaved by `known_from`; what is after the cut-off is dropped before `known_to`
@@ -11,25 +12,57 @@ The one way from runs to versions, for every shape (see the architecture's time 
 {% macro version_chain(relation, cell, content) %}
 {%- set key = (['source_id'] + cell) | join(', ') -%}
 {%- set value = pack(content) -%}
-with marked as (
+-- a feed's pages in order, so that two sightings on neighbouring pages need no search between them
+with page_order as (
+    select source_id, feed, seen_at, row_number() over (partition by source_id, feed order by seen_at) as page_no
+    from {{ source('landing', 'page') }}
+    where restates != 'none'
+    group by source_id, feed, seen_at
+),
+
+marked as (
     select
-        rows.*,
-        rows.first_seen as seen_from,
+        sighting.*,
+        sighting.first_seen as seen_from,
+        lag(sighting.last_seen) over feed_cell as previous_seen,
+        opens.page_no > lag(closes.page_no) over feed_cell + 1 as skips_pages,
         (lag({{ value }}) over feed_cell is distinct from {{ value }})
             or row_number() over feed_cell = 1 as is_change
-    from {{ relation }} as rows
+    from {{ relation }} as sighting
+    left join page_order as opens
+        on sighting.source_id = opens.source_id and sighting.feed = opens.feed and sighting.first_seen = opens.seen_at
+    left join page_order as closes
+        on sighting.source_id = closes.source_id and sighting.feed = closes.feed and sighting.last_seen = closes.seen_at
     window feed_cell as (
-        partition by source_id, feed, {{ cell | join(', ') }} order by first_seen, payload_sha256, locator
+        partition by sighting.source_id, sighting.feed, {% for c in cell %}sighting.{{ c }}{{ ", " if not loop.last }}{% endfor %}
+        order by sighting.first_seen, sighting.payload_sha256, sighting.locator
     )
+),
+
+returned as (
+    select distinct marked.source_id, marked.feed, {% for c in cell %}marked.{{ c }}, {% endfor %}marked.first_seen
+    from marked
+    inner join {{ source('landing', 'page') }} as page
+        on marked.source_id = page.source_id and marked.feed = page.feed
+        and page.seen_at > marked.previous_seen and page.seen_at < marked.first_seen
+        and (page.restates = 'all' or marked.event_date between page.scope_from and page.scope_to)
+    where marked.skips_pages and not marked.is_change and page.restates != 'none'
 ),
 
 numbered as (
     select
-        marked.*,
-        sum(is_change::int) over (
-            partition by source_id, feed, {{ cell | join(', ') }} order by first_seen, payload_sha256, locator
+        marked.* exclude (previous_seen, skips_pages) replace (
+            marked.is_change or returned.first_seen is not null as is_change
+        ),
+        sum((marked.is_change or returned.first_seen is not null)::int) over (
+            partition by marked.source_id, marked.feed, {% for c in cell %}marked.{{ c }}{{ ", " if not loop.last }}{% endfor %}
+            order by marked.first_seen, marked.payload_sha256, marked.locator
         ) as run_no
     from marked
+    left join returned
+        on marked.source_id = returned.source_id and marked.feed = returned.feed
+        and marked.first_seen = returned.first_seen
+        {% for c in cell %}and marked.{{ c }} is not distinct from returned.{{ c }} {% endfor %}
 ),
 
 -- narrow: the runs' spans first, provenance of their first sighting afterwards

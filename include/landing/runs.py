@@ -21,12 +21,12 @@ from include.core import disk
 from include.core.calendars import released_at
 from include.core.clock import parse_instant
 from include.core.parse import inflate
-from include.core.shapes import CELL_KEYS, CELL_VALUES, ROW_TYPES, SCHEMAS, Parsed, Row
+from include.core.shapes import CELL_KEYS, CELL_VALUES, INSTANT, ROW_TYPES, SCHEMAS, Parsed, Row
 from include.core.source import Feed, Payload, Source
 from include.landing.store import Attempt, Store
 
 Seen = dict[tuple[str, str], tuple[pa.Table, dict]]  # (sha256, seen_at): a payload's rows and its page row
-FORMAT = "1"  # of the derived files; raising it re-derives everything from raw
+FORMAT = "2"  # of the derived files; raising it re-derives everything from raw
 
 
 def parse_payload(feed: Feed, wire: bytes, encoding: str, seen_at: datetime, sha256: str = "") -> Parsed:
@@ -66,8 +66,11 @@ def digest(source: Source, feed: Feed, attempt: Attempt, page: Parsed) -> tuple[
     return to_table(source, feed, attempt, page.rows), _page_row(source, feed, attempt, page)
 
 
-def merge_sql(shape: str, relation: str) -> str:
-    """SQL that joins a feed's consecutive equal sightings (or runs) of a cell into runs."""
+def merge_sql(shape: str, relation: str, broken: str = "false") -> str:
+    """SQL that joins a feed's consecutive equal sightings (or runs) of a cell into runs.
+
+    `broken` is a condition over `w`, a cell's sightings in order: where it holds, a run ends though nothing changed.
+    """
     key = ", ".join(CELL_KEYS[shape])
     value = "struct_pack(" + ", ".join(f"{c} := {c}" for c in CELL_VALUES[shape]) + ")"
     order = "first_seen, payload_sha256, locator"
@@ -78,7 +81,8 @@ def merge_sql(shape: str, relation: str) -> str:
     ]
     return f"""
         with marked as (
-            select *, lag({value}) over w is distinct from {value} or row_number() over w = 1 as is_change
+            select *, lag({value}) over w is distinct from {value} or row_number() over w = 1
+                or coalesce({broken}, false) as is_change
             from {relation} window w as (partition by {key} order by {order})
         ), runs as (
             select *, sum(is_change::int) over (partition by {key} order by {order}) as run from marked
@@ -162,11 +166,20 @@ def _derive_span(
         con.execute("set threads = 1")
         reader = pa.RecordBatchReader.from_batches(SCHEMAS[feed.shape], tables())
         con.register("incoming", reader)
-        con.execute("create temp table sighting as select * from incoming")
-        rows = con.execute(merge_sql(feed.shape, "sighting")).to_arrow_table().cast(SCHEMAS[feed.shape])
+        con.register("page", _page_order(attempts))
+        con.execute("create temp table sighting as select * from incoming left join page using (first_seen)")
+        # A page without the cell ends its run: what that silence means, the ledger decides by what the page covered.
+        broken = "false" if feed.restates == "none" else "page_no > lag(page_no) over w + 1"
+        rows = con.execute(merge_sql(feed.shape, "sighting", broken)).to_arrow_table().cast(SCHEMAS[feed.shape])
     finally:
         con.close()
     return rows, pa.Table.from_pylist(pages, schema=SCHEMAS["page"])
+
+
+def _page_order(attempts: list[Attempt]) -> pa.Table:
+    """Instants at which pages of a feed were seen, numbered; the pages of one fetch share one."""
+    instants = sorted({parse_instant(a.seen_at) for a in attempts})
+    return pa.table({"first_seen": pa.array(instants, INSTANT), "page_no": pa.array(range(len(instants)), pa.int64())})
 
 
 def _page_row(source: Source, feed: Feed, attempt: Attempt, page: Parsed) -> dict:

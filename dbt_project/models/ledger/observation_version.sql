@@ -37,6 +37,19 @@ versions as (
 held as (
     select
         versions.*,
+        row_number() over (
+            partition by
+                versions.source_id,
+                versions.series_id,
+                versions.event_date,
+                versions.event_at
+            order by
+                versions.known_from,
+                versions.feed_rank,
+                versions.first_seen,
+                versions.payload_sha256,
+                versions.locator
+        ) as place,
         hold.hold_id,
         hold.released_at
     from versions
@@ -61,6 +74,18 @@ lanes as (
     where released_at is not null
 ),
 
+-- a version that is let through after a later one has become current stays behind it
+standing as (
+    select *
+    from lanes
+    qualify
+        is_held
+        or place = max(place) over (
+            partition by source_id, series_id, event_date, event_at, is_held
+            order by known_from, place
+        )
+),
+
 chained as (
     select
         *,
@@ -69,7 +94,7 @@ chained as (
         lag(obs_status) over good as previous_status,
         lag(lineage_root) over good as previous_lineage,
         case when is_held then held_until else lead(known_from) over good end as known_to
-    from lanes
+    from standing
     window
         every_version as (
             partition by source_id, series_id, event_date, event_at
