@@ -12,14 +12,17 @@ with fund as (
 ),
 
 session as (
-    select session.session_date, session.open_at, session.close_at
+    select
+        session.session_date,
+        session.open_at,
+        lag(session.session_date, 10) over (order by session.session_date) as ten_before
     from {{ source('landing', 'market_session') }} as session
     cross join {{ ref('cutoff') }} as cutoff
     where session.calendar = 'NYSE' and session.open_at <= cutoff.cutoff_at
 ),
 
 listed as (
-    select fund.asset, fund.ticker, session.session_date, session.open_at
+    select fund.asset, fund.ticker, session.session_date, session.open_at, session.ten_before
     from fund
     inner join session
         on session.session_date >= fund.listed_on
@@ -38,7 +41,7 @@ aum as (
     inner join {{ ref('observation_known') }} as stock
         on stock.series_id = 'AUM.' || listed.asset || '.' || listed.ticker
         and stock.event_date < listed.session_date
-        and stock.event_date >= listed.session_date - interval 15 day
+        and (listed.ten_before is null or stock.event_date >= listed.ten_before)
         and stock.known_from < listed.open_at
         and stock.value is not null
     group by all
