@@ -35,6 +35,8 @@ def main() -> None:
         _fail("stopped", 130)
     except KeyboardInterrupt:
         _fail("stopped", 130)
+    except UnicodeError:
+        _fail("capmig: text that is not UTF-8 [cli.encoding] -> write the statement or the file's name in UTF-8", 2)
     except BrokenPipeError:
         os._exit(141)
     except OSError as error:
@@ -43,6 +45,8 @@ def main() -> None:
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ("click", "typer"):
             raise
+        if not str(error):  # no command: the help has been shown
+            sys.exit(getattr(error, "exit_code", 2))
         said = error.format_message() if hasattr(error, "format_message") else str(error)
         _fail(f"capmig: {said} [cli.usage] -> see `capmig --help`", getattr(error, "exit_code", 2))
     sys.exit(code if isinstance(code, int) else 0)
@@ -229,6 +233,8 @@ def publish(
     from include.warehouse.build import new_run_id
 
     settings = load()
+    if why and not ack:
+        raise ConfigError("--why is the reason of a release", rule="cli.why", action="name the held figure: --ack ID")
     if ack:
         pipeline.release_hold(settings, ack, why)
     with _progress() as say:

@@ -144,7 +144,10 @@ def _land_files(settings: Settings, landing: "_Landing") -> None:
         landing.take(
             path.read_bytes(), seen_at=settings.clock, vintage_kind="first_seen", origin=f"shipped/{path.name}"
         )
-    saved, _ = inbox.scan(settings.home, source.source_id, {f.name for f in source.feeds}, settings.clock)
+    saved, refused = inbox.scan(settings.home, source.source_id, {f.name for f in source.feeds}, settings.clock)
+    if feed == next(f for f in source.feeds if f.kind == "INBOX"):  # a wrong name belongs to no feed: told once
+        for error in refused:
+            landing.failed(error, origin=f"inbox/{source.source_id}", reason=f"{error.message}: {error.action}")
     mine = [s for s in saved if s.feed == feed.name]
     for page in mine:
         landing.take(
@@ -221,9 +224,9 @@ class _Landing:
 
     def failed(self, error: CapmigError, *, origin: str, **facts: object) -> None:
         """Record an attempt that brought no bytes."""
-        self._note("FAILED", seen_at=self.clock, vintage_kind="first_seen", origin=origin, rule=error.rule,
-                   reason=error.message, attempts=getattr(error, "attempts", 0) or 0,
-                   status=getattr(error, "status", 0) or 0, **facts)  # fmt: skip
+        told = {"reason": error.message, "attempts": getattr(error, "attempts", 0) or 0,
+                "status": getattr(error, "status", 0) or 0} | facts  # fmt: skip
+        self._note("FAILED", seen_at=self.clock, vintage_kind="first_seen", origin=origin, rule=error.rule, **told)
 
     def _note(self, outcome: str, **facts: object) -> str:
         self.batch.append(attempt_of(outcome=outcome, **self.base, **facts))
@@ -257,7 +260,7 @@ def build_step(settings: Settings, run_id: str, *, progress: Progress = quiet) -
     seq = publish.next_seq(home)
     served = publish.current(home)
     made = _prepare(settings, run_id)
-    if served and served.meta.get("input_hash") == made.input_hash:
+    if served and served.meta.get("input_hash") == made.input_hash and publish.is_whole(home):
         shutil.rmtree(made.path)
         return None
     return _make(settings, made, seq, progress)
@@ -266,8 +269,8 @@ def build_step(settings: Settings, run_id: str, *, progress: Progress = quiet) -
 def _prepare(settings: Settings, run_id: str, as_of: datetime | None = None) -> Build:
     sources = list(registry().values())
     for source, feed in feeds():
-        # rows that were never derived, or were lost: everything can be rebuilt from what landed
-        if not runs.index_of(settings.home, source, feed).exists():
+        # rows that were never derived, or were lost or cut: everything can be rebuilt from what landed
+        if not runs.is_whole(settings.home, source, feed):
             with Store(settings.home).lock(source.source_id, feed.name):
                 runs.derive(settings.home, source, feed, settings.clock)
     return builds.prepare(
@@ -433,6 +436,9 @@ def run_summary(settings: Settings, before: tuple[dict[tuple[str, str], int], in
     feeds_landed = len({(a.source, a.feed) for a in landed})
     lines = [f"LANDED {len(landed)} payloads of {feeds_landed} feeds" if landed else "LANDED nothing new"]
     lines += [f"FAILED {source}/{feed}: {a.reason} [{a.rule}]" for (source, feed), a in sorted(failed.items())]
+    taken = {source.source_id for source, feed in feeds() if feed.kind == "INBOX"}
+    right = f"no source looks there, put pages into inbox/ under one of {', '.join(sorted(taken))} [L.inbox_name]"
+    lines += [f"IGNORED {path}: {right}" for path in inbox.strays(settings.home, taken)]
     served = publish.current(settings.home)
     if served:
         said = "unchanged: same inputs, same hash" if served.seq == before[1] else "published now"
@@ -442,7 +448,13 @@ def run_summary(settings: Settings, before: tuple[dict[tuple[str, str], int], in
 
 
 def verify(settings: Settings) -> list[str]:
-    """Every damaged, missing or foreign file of landing and serve, one line each."""
+    """Every damaged, missing or foreign file of landing and serve, one line each.
+
+    `ConfigError` where nothing has ever been stored: a mistyped home is not a sound one.
+    """
+    if not any((settings.home / name).exists() for name in ("landing", "serve")):
+        raise ConfigError("nothing is stored in WAREHOUSE_HOME", rule="serve.empty",
+                          action="check the path, or run `capmig run`")  # fmt: skip
     return Store(settings.home).verify() + publish.verify(settings.home)
 
 

@@ -101,9 +101,12 @@ def load() -> Settings:
     try:
         wall = wall_clock()
         bare = Settings(base_urls=urls, clock=wall)
-        kept = bare.home / "clock"
-        text = os.environ.get("CAPMIG_CLOCK") or (kept.read_text(encoding="utf-8").strip() if kept.exists() else "")
-        clock = parse_instant(text, key="CAPMIG_CLOCK") if text else wall
+        if bare.home.exists() and not bare.home.is_dir():
+            raise ConfigError("WAREHOUSE_HOME is not a directory", rule="config.home", action="name a directory")
+        kept, key, text = bare.home / "clock", "CAPMIG_CLOCK", os.environ.get("CAPMIG_CLOCK")
+        if not text and kept.exists():
+            key, text = "the file `clock` in WAREHOUSE_HOME", kept.read_text(encoding="utf-8", errors="replace").strip()
+        clock = parse_instant(text, key=key) if text else wall
         return bare.model_copy(update={"clock": clock, "clock_is_past": clock < wall})
     except ValidationError as error:
         first = error.errors(include_input=False)[0]

@@ -53,6 +53,8 @@ def connect(path: Path, *, memory_limit: str = "1GB", threads: int = 1) -> duckd
 
 def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
     """Run one SELECT (or EXPLAIN, DESCRIBE, SHOW) and return its cursor; anything else is refused with one line."""
+    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in sql):  # after a NUL the engine would read no further
+        raise _refusal("the statement holds a NUL character, or bytes that are not UTF-8", "sql.refused")
     try:
         statements = con.extract_statements(sql)
         if len(statements) != 1 or statements[0].type not in _READS:

@@ -33,12 +33,22 @@ def scan(home: Path, source_id: str, feeds: set[str], clock: datetime) -> tuple[
         if path.name.startswith(".") or not path.is_file() or path.is_symlink():
             continue
         match = _NAME.fullmatch(path.name)
-        seen_at = parse_instant(match["when"]) if match and match["when"] != "undated" else None
+        try:
+            seen_at = parse_instant(match["when"]) if match and match["when"] != "undated" else None
+        except ConfigError:  # the shape of an instant, but no day of any calendar
+            match = seen_at = None
         if not match or match["feed"] not in feeds or (seen_at and seen_at > clock):
             refused.append(_wrong_name(path, source_id, feeds, clock, future=bool(seen_at and seen_at > clock)))
         else:
             saved.append(Saved(path, match["feed"], seen_at))
     return sorted(saved, key=lambda s: (s.seen_at or clock, s.path.name)), refused
+
+
+def strays(home: Path, source_ids: set[str]) -> list[str]:
+    """What lies in the inbox where no source looks: loose files, and folders of sources that have no inbox."""
+    folder = home / "inbox"
+    found = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    return [f"inbox/{name!a}" for name in found if not name.startswith(".") and name not in source_ids]
 
 
 def _wrong_name(path: Path, source_id: str, feeds: set[str], clock: datetime, *, future: bool) -> ConfigError:

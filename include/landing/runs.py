@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from include.core import disk
 from include.core.calendars import released_at
 from include.core.clock import parse_instant
+from include.core.errors import CapmigError
 from include.core.parse import inflate
 from include.core.shapes import CELL_KEYS, CELL_VALUES, INSTANT, ROW_TYPES, SCHEMAS, Parsed, Row
 from include.core.source import Feed, Payload, Source
@@ -111,6 +112,24 @@ def index_of(home: Path, source: Source, feed: Feed, shape: str = "") -> Path:
     return home / "rows" / (shape or feed.shape) / f"{source.source_id}__{feed.name}" / "index"
 
 
+def is_whole(home: Path, source: Source, feed: Feed) -> bool:
+    """Whether every row and page file that the feed's indexes name is there and closed as Parquet."""
+    for shape in (feed.shape, "page"):
+        index = index_of(home, source, feed, shape)
+        if not index.exists() or not all(map(_closed, (index.parent / n for n in index.read_text("utf-8").split()))):
+            return False
+    return True
+
+
+def _closed(path: Path) -> bool:
+    if not path.is_file() or path.stat().st_size < 12:
+        return False
+    with path.open("rb") as file:
+        start = file.read(4)
+        file.seek(-4, 2)
+        return start == file.read(4) == b"PAR1"
+
+
 def derive(home: Path, source: Source, feed: Feed, clock: datetime, parsed: Seen | None = None) -> int:
     """Bring a feed's row files up to date with its manifest. Returns how many files were computed.
 
@@ -124,12 +143,12 @@ def derive(home: Path, source: Source, feed: Feed, clock: datetime, parsed: Seen
     computed = 0
     for directory, shape in zip(directories, (feed.shape, "page"), strict=True):
         disk.make_dir(directory)
-        if not (directory / "0__empty.parquet").exists():
+        if not _closed(directory / "0__empty.parquet"):
             _write(directory / "0__empty.parquet", SCHEMAS[shape].empty_table())
     for span, attempts in sorted(spans.items()):
         name = f"{span}__{_input_hash(source, feed, attempts)}.parquet"
         names.add(name)
-        if not all((d / name).exists() for d in directories):
+        if not all(_closed(d / name) for d in directories):
             rows, pages = _derive_span(store, source, feed, attempts, parsed or {})
             _write(directories[0] / name, rows)
             _write(directories[1] / name, pages)
@@ -148,15 +167,18 @@ def derive(home: Path, source: Source, feed: Feed, clock: datetime, parsed: Seen
 def _derive_span(
     store: Store, source: Source, feed: Feed, attempts: list[Attempt], parsed: Seen
 ) -> tuple[pa.Table, pa.Table]:
-    pages = []
+    pages: list[dict] = []
+    stopped: list[CapmigError] = []
 
     def tables() -> Iterator[pa.RecordBatch]:
         for attempt in attempts:
             said = parsed.get((attempt.sha256, attempt.seen_at))
             if said is None:
-                wire = store.read(attempt)
-                page = parse_payload(feed, wire, attempt.encoding, parse_instant(attempt.seen_at), attempt.sha256)
-                said = digest(source, feed, attempt, page)
+                try:
+                    said = _parsed_again(store, source, feed, attempt)
+                except CapmigError as error:
+                    stopped.append(error)
+                    raise
             pages.append(said[1])
             yield from said[0].to_batches()
 
@@ -171,9 +193,20 @@ def _derive_span(
         # A page without the cell ends its run: what that silence means, the ledger decides by what the page covered.
         broken = "false" if feed.restates == "none" else "page_no > lag(page_no) over w + 1"
         rows = con.execute(merge_sql(feed.shape, "sighting", broken)).to_arrow_table().cast(SCHEMAS[feed.shape])
+    except duckdb.Error:
+        if stopped:  # what DuckDB makes of an error in the rows that it is fed is a trace, not a reason
+            raise stopped[0] from None
+        raise
     finally:
         con.close()
     return rows, pa.Table.from_pylist(pages, schema=SCHEMAS["page"])
+
+
+def _parsed_again(store: Store, source: Source, feed: Feed, attempt: Attempt) -> tuple[pa.Table, dict]:
+    """A landed payload read back, checked and digested."""
+    wire = store.read(attempt)
+    page = parse_payload(feed, wire, attempt.encoding, parse_instant(attempt.seen_at), attempt.sha256)
+    return digest(source, feed, attempt, page)
 
 
 def _page_order(attempts: list[Attempt]) -> pa.Table:
@@ -201,4 +234,6 @@ def _write(path: Path, table: pa.Table) -> None:
     """Derived files are replaceable, so they are written whole but need no fsync of their own content order."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    disk.write_new(path, sink.getvalue().to_pybytes())
+    body = sink.getvalue().to_pybytes()
+    if not disk.write_new(path, body) and not _closed(path):  # what stands there was cut
+        disk.write_over(path, body, mode=0o444)

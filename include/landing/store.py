@@ -169,8 +169,13 @@ class Store:
 
     def verify(self) -> list[str]:
         """Every damaged file and manifest line, one message each. Empty when all is as it was written."""
-        problems = []
-        for source, feed in self.feeds():
+        known = self.feeds()
+        problems = [
+            f"landing/manifest/{folder.parent.name}/{folder.name}.jsonl is missing while bytes of its feed are kept"
+            for folder in sorted((self.root / "raw").glob("*/*"))
+            if (folder.parent.name, folder.name) not in known and any(folder.glob("[0-9a-f]*"))
+        ]
+        for source, feed in known:
             try:
                 attempts = self.attempts(source, feed)
             except IntegrityError as error:

@@ -226,7 +226,8 @@ def run_dbt(build: Build, args: list[str], *, threads: int, on_node=None) -> lis
     parsed = build.path.parent / "cache" / f"project-{_tree_hash(PROJECT, PROJECT_FILES)[:16]}.msgpack"
     os.environ |= {"CAPMIG_BUILD_DIR": str(build.path), "CAPMIG_THREADS": str(threads), "DO_NOT_TRACK": "1"}
     common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target),
-              "--log-path", str(build.path / "logs"), "--quiet", "--log-level-file", "info"]  # fmt: skip
+              "--log-path", str(build.path / "logs"), "--quiet", "--log-level", "none",
+              "--log-level-file", "info"]  # fmt: skip
     events = [lambda event: on_node(event.data) if on_node and event.info.name == "NodeFinished" else None]
     try:
         result = dbtRunner(_parsed_project(parsed), callbacks=events).invoke([args[0], *common, *args[1:]])

@@ -161,6 +161,7 @@ def _evaluate(build: Build, frames: dict[str, pa.Table]) -> tuple[list[dict], in
     import pandas as pd
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    logging.getLogger(ProgressBarsConfig.__module__).setLevel(logging.ERROR)  # the import has set it to INFO
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("candidate").add_dataframe_asset("frame")

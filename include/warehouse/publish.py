@@ -154,11 +154,20 @@ def verify(home: Path) -> list[str]:
     with _reported("verify"), _locked(home):
         kept = _directories(home)
         damaged = [f"serve/{path.name}/{name}" for _, path in sorted(kept.items()) for name in _damaged(path)]
-        if (kept or served_file(home).exists()) and not _served_whole(home):
+        if (kept or served_file(home).exists()) and not is_whole(home):
             damaged.append(f"serve/{FILE}")
         if _wal(served_file(home)).exists():
             damaged.append(f"serve/{FILE}.wal")
         return damaged
+
+
+def is_whole(home: Path) -> bool:
+    """Whether the served file is, byte for byte, that of a kept version."""
+    served = served_file(home)
+    if not served.is_file():
+        return False
+    digest = _sha256(served)
+    return any(_listed(path).get(FILE) == digest for path in _directories(home).values())
 
 
 def restore_good(home: Path) -> Publication | None:
@@ -340,14 +349,6 @@ def _listed(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError):
         return {}
     return {line[66:]: line[:64] for line in lines}
-
-
-def _served_whole(home: Path) -> bool:
-    served = served_file(home)
-    if not served.is_file():
-        return False
-    digest = _sha256(served)
-    return any(_listed(path).get(FILE) == digest for path in _directories(home).values())
 
 
 def _hashes(path: Path) -> dict[str, str]:

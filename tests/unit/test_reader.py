@@ -132,6 +132,12 @@ def test_reading_in_every_form_is_answered(con, statement):
     assert reader.query(con, statement).fetchall()
 
 
+@pytest.mark.parametrize("statement", ["SELECT 1\0 WHERE false", "SELECT '\udcff'"])
+def test_text_that_the_engine_would_misread_is_refused(con, statement):
+    with pytest.raises(CapmigError, match=r"NUL character, or bytes that are not UTF-8 \[sql.refused\]"):
+        reader.query(con, statement)
+
+
 def test_an_error_is_one_line_and_the_connection_stays_usable(con):
     with pytest.raises(CapmigError, match=r"sql: .*flows.* \[sql.refused\]"):
         reader.query(con, "SELECT *\nFROM marts.flows\nWHERE id = 1")
