@@ -36,7 +36,7 @@ _WINDOW = (datetime(2025, 12, 1, tzinfo=UTC), PACK_CLOCK)
 SOME = [_WINDOW[0] + (_WINDOW[1] - _WINDOW[0]) * _RNG.random() for _ in range(12)]
 INSTANTS = [BLANK, RELEASED, OPEN - US, SOME[0]]
 MORE = [BLANK - US, BLANK + US, RELEASED - US, OPEN, CLOSE, CLOSE - US, PACK_CLOCK, _WINDOW[0],
-        parse_instant("2024-01-11T14:30:00Z"), *SOME[1:]]  # fmt: skip
+        parse_instant("2024-07-24T18:00:00Z"), *SOME[1:]]  # fmt: skip
 
 SOAK = [pytest.param(at, marks=pytest.mark.soak) for at in MORE]
 
