@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Capital Migration Warehouse: where capital moved, what was known when, and how sure one may be.",
 )
 ASK = """capmig sql "select * from marts.fct_etf_flow_agg_daily order by session_date desc limit 5\""""
+STOPPED = 130
 AsOf = Annotated[str, typer.Option("--as-of", metavar="T", help="answer as known at this instant, 2026-01-23T03:07Z")]
 
 
@@ -31,10 +32,8 @@ def main() -> None:
         code = app(standalone_mode=False)
     except CapmigError as error:
         _fail(str(error), error.exit_code)
-    except typer.Abort:
-        _fail("stopped", 130)
-    except KeyboardInterrupt:
-        _fail("stopped", 130)
+    except (typer.Abort, KeyboardInterrupt):
+        code = STOPPED
     except UnicodeError:
         _fail("capmig: text that is not UTF-8 [cli.encoding] -> write the statement or the file's name in UTF-8", 2)
     except BrokenPipeError:
@@ -49,6 +48,8 @@ def main() -> None:
             sys.exit(getattr(error, "exit_code", 2))
         said = error.format_message() if hasattr(error, "format_message") else str(error)
         _fail(f"capmig: {said} [cli.usage] -> see `capmig --help`", getattr(error, "exit_code", 2))
+    if code == STOPPED:  # typer turns Ctrl-C into this code, and says nothing
+        _fail("capmig: stopped [cli.stopped] -> run it again: what had landed is kept", STOPPED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -25,10 +25,15 @@ def session(load: Callable[[], Settings], *, live: bool) -> Iterator[Settings]:
     settings; one that the user has set stays. Raises `ConfigError` where the pack would be mixed with live data.
     """
     settings = load()
+    marker = settings.home / "clock"
+    if live and marker.exists():  # whatever the clock is set to: the past of this home is the pack's
+        raise ConfigError(
+            "this warehouse was made from the bundled pack, which live data must not be mixed with", source="replay",
+            rule="config.mixed", action="leave --live out, or give another WAREHOUSE_HOME",
+        )  # fmt: skip
     if live:
         yield settings
         return
-    marker = settings.home / "clock"
     if not marker.exists():
         if (settings.home / "landing").exists():
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,6 +97,26 @@ def test_words_that_say_nothing(tmp_path: Path) -> None:
     bare = capmig(tmp_path / "none")
     assert (bare.returncode, bare.stderr) == (2, "")
     assert "Usage: capmig" in bare.stdout
+
+
+def test_a_warehouse_of_the_pack_never_goes_live(tmp_path: Path) -> None:
+    """A clock of today does not make the pack's home a live one: refused before anything is asked or landed."""
+    (tmp_path / "clock").write_text("2026-01-31T23:59:59Z")
+    for clock in ("", "2100-01-01T00:00:00Z"):
+        one_line(capmig(tmp_path, "run", "--live", "--direct", CAPMIG_CLOCK=clock), "replay", "config.mixed", "--live")
+    assert [p.name for p in tmp_path.iterdir()] == ["clock"]
+
+
+def test_ctrl_c_is_one_line() -> None:
+    """A real interrupt while a command waits: said, with the code that a shell expects."""
+    program = ("import os, signal, sys, threading; from include import cli; sys.argv = ['capmig', 'sql', '-']; "
+               "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start(); cli.main()")  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as p:
+        error = p.stderr.read()
+    assert p.returncode == 130
+    assert error.strip() == "capmig: stopped [cli.stopped] -> run it again: what had landed is kept"
 
 
 def test_a_lost_manifest_is_found(settled: settings.Settings, tmp_path: Path) -> None:
