@@ -32,7 +32,6 @@ class Settings(BaseSettings):
     fetch_deadline_s: float = Field(default=60, gt=0, le=3600)
     fetch_tries: int = Field(default=4, ge=1, le=10)
     retry_cap_s: float = Field(default=60, ge=0, le=3600)
-    allow_guessed: bool = False
     base_urls: dict[str, str] = Field(default_factory=dict)
     clock: datetime
     clock_is_past: bool = False  # a clock was set, and the wall clock is ahead of it

@@ -99,7 +99,7 @@ class Source:
     rank: int
     licence: str
     credit: str
-    verified: str  # "live <date>" | "recorded" | "documented" | "guessed" (off by default)
+    verified: str  # "live <date>" | "recorded" | "documented" | "guessed" (none is shipped)
     feeds: tuple[Feed, ...]
     min_interval_s: float = 1.0  # per host, across processes
     headers: tuple[tuple[str, str], ...] = field(default=())
