@@ -19,3 +19,27 @@
 {% macro unless_alone(column, fallback) -%}
     case when run.flow is not null and agreed.value is null then {{ fallback }} else {{ column }} end
 {%- endmacro %}
+
+{#- The order in which lineages are believed; a report has no place in it. -#}
+{% macro evidence_rank(evidence_kind) -%}
+    case {{ evidence_kind }}
+        when 'origin' then 1 when 'measurement' then 2 when 'compilation' then 3 when 'transcription' then 4
+    end
+{%- endmacro %}
+
+{#- Family and asset of a series: what lineages are compared over as a whole. -#}
+{% macro subject_of(series_id) -%}
+    array_to_string(str_split({{ series_id }}, '.')[:2], '.')
+{%- endmacro %}
+
+{#- Which lineages count as another one until a person says otherwise (G10): the best-ranked of those that they equal. -#}
+{% macro counted_as() -%}
+    select
+        subject,
+        lineage_b,
+        arg_min(lineage_a, (rank_a, lineage_a)) as lineage_a,
+        arg_min(measurement_root_a, (rank_a, lineage_a)) as measurement_root_a
+    from {{ ref('lineage_copy') }}
+    where is_counted_as_one
+    group by subject, lineage_b
+{%- endmacro %}

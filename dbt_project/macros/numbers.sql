@@ -26,3 +26,8 @@
             / power(10, length(regexp_extract({{ value_raw }}, '\.([0-9]+)', 1)))
     end
 {%- endmacro %}
+
+{#- A figure in the base unit of its unit. The scale is cast first: a product of two wide decimals overflows. -#}
+{% macro to_base(value, scale) -%}
+    case when {{ scale }} != 1 then ({{ value }} * ({{ scale }})::decimal(18, 8))::decimal(38, 18) else {{ value }} end
+{%- endmacro %}

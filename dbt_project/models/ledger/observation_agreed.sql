@@ -1,14 +1,38 @@
 -- One row per series and period: the published lineage, every other beside it, how many stand behind it, and how sure
 -- it is. Never an average. An ETF session's lineage is chosen as a whole (etf_lineage), so that funds and total add up.
-with candidate as (
+with session as (
+    select
+        calendar,
+        session_date,
+        row_number() over (partition by calendar order by session_date) as session_no
+    from {{ source('landing', 'market_session') }}
+),
+
+-- a source that dates a flow one session off is compared on the session that it means
+shifted as (
+    select
+        shift.series_id,
+        shift.source_id,
+        own.session_date as own_date,
+        meant.session_date
+    from {{ ref('lineage_shift') }} as shift
+    inner join {{ ref('series_family') }} as family on split_part(shift.series_id, '.', 1) = family.family
+    inner join session as own on family.calendar = own.calendar and own.session_date >= shift.span_from
+    inner join session as meant
+        on family.calendar = meant.calendar and meant.session_no = own.session_no - shift.shift_sessions
+    where shift.shift_sessions != 0
+),
+
+candidate as (
     select
         known.*,
         {{ printed_step('known.value', 'known.value_raw') }} as printed_step,
         source.rank,
         coalesce(lineage.is_published, false) as is_chosen,
-        case known.evidence_kind
-            when 'origin' then 1 when 'measurement' then 2 when 'compilation' then 3 when 'transcription' then 4
-        end as evidence_rank
+        {{ evidence_rank('known.evidence_kind') }} as evidence_rank,
+        coalesce(copied.lineage_a, known.lineage_root) as counted_lineage,
+        coalesce(copied.measurement_root_a, known.measurement_root) as counted_measurement,
+        coalesce(shifted.session_date, known.event_date) as compared_date
     from {{ ref('observation_known') }} as known
     inner join {{ source('landing', 'source') }} as source on known.source_id = source.source_id
     left join {{ ref('etf_lineage') }} as lineage
@@ -16,6 +40,15 @@ with candidate as (
         and lineage.asset = split_part(known.series_id, '.', 2)
         and lineage.session_date = known.event_date
         and lineage.source_id = known.source_id
+    left join (
+        {{ counted_as() | indent(8) }}
+    ) as copied
+        on copied.subject = {{ subject_of('known.series_id') }}
+        and copied.lineage_b = known.lineage_root
+    left join shifted
+        on known.series_id = shifted.series_id
+        and known.source_id = shifted.source_id
+        and known.event_date = shifted.own_date
 ),
 
 ranked as (
@@ -24,9 +57,10 @@ ranked as (
         row_number() over (
             partition by series_id, event_date, event_at
             order by
-                evidence_rank nulls last, -- a report is never published as a figure while anything else is there
+                evidence_rank is null, -- a report is never published as a figure while anything else is there
                 value is null,
                 is_chosen desc,
+                evidence_rank,
                 rank,
                 source_id
         ) as place
@@ -36,11 +70,11 @@ ranked as (
 counted as (
     select
         series_id,
-        event_date,
+        compared_date as event_date,
         event_at,
         count(distinct source_id) filter (value is not null) as n_publishers,
-        count(distinct lineage_root) filter (value is not null and evidence_kind != 'report') as n_lineages,
-        count(distinct measurement_root) filter (value is not null and evidence_kind != 'report') as n_measurements,
+        count(distinct counted_lineage) filter (value is not null and evidence_kind != 'report') as n_lineages,
+        count(distinct counted_measurement) filter (value is not null and evidence_kind != 'report') as n_measurements,
         max(value) filter (evidence_kind != 'report') as highest,
         min(value) filter (evidence_kind != 'report') as lowest,
         max(printed_step) filter (evidence_kind != 'report') as coarsest_step,
@@ -48,7 +82,7 @@ counted as (
             place > 1 and value is not null
         ) as others
     from ranked
-    group by series_id, event_date, event_at
+    group by series_id, compared_date, event_at
 ),
 
 compared as (
@@ -66,16 +100,17 @@ compared as (
         ranked.known_from,
         ranked.vintage_kind,
         ranked.payload_sha256,
-        counted.n_publishers::int as n_publishers,
-        counted.n_lineages::int as n_lineages,
-        counted.n_measurements::int as n_measurements,
+        -- a shifted source alone on its own date has nothing to be compared with there
+        coalesce(counted.n_publishers, 1)::int as n_publishers,
+        coalesce(counted.n_lineages, 1)::int as n_lineages,
+        coalesce(counted.n_measurements, 1)::int as n_measurements,
         counted.others,
         case
-            when counted.n_lineages < 2 then 0::decimal(18, 8)
+            when coalesce(counted.n_lineages, 1) < 2 then 0::decimal(18, 8)
             else {{ divide('counted.highest - counted.lowest', 'abs(ranked.value)') }}
         end as spread_rel,
         case
-            when counted.n_lineages < 2 then 'single_source'
+            when coalesce(counted.n_lineages, 1) < 2 then 'single_source'
             when
                 round(counted.highest::double / counted.coarsest_step)
                 = round(counted.lowest::double / counted.coarsest_step)
@@ -94,7 +129,7 @@ compared as (
             else 'conflict'
         end as agreement_status
     from ranked
-    inner join counted
+    left join counted
         on ranked.series_id = counted.series_id
         and ranked.event_date = counted.event_date
         and ranked.event_at is not distinct from counted.event_at
