@@ -17,7 +17,8 @@ LAYERS = {"staging": ("ledger", "private"), "ledger": ("ledger", "protected"), "
 # picked, and by the facts whose rows are versions. Those facts in turn are read only by models that take their names,
 # or rows with `known_to is null`.
 READS_VERSIONS = {
-    "observation_version": {"observation_known", "fct_observation", "fct_revision", "fct_etf_flow_daily"},
+    "observation_version": {"observation_known", "fct_observation", "fct_revision", "fct_etf_flow_daily",
+                            "mart_revision_profile"},
     "event_version": {"event_known"},
     "fct_observation": {"dim_series", "mart_coverage_calendar", "mart_daily_brief"},
     "fct_etf_flow_daily": {"brief_flow"},
@@ -27,7 +28,7 @@ CLOCKS = re.compile(r"\b(now|today|random|get_current_timestamp)\s*\(|\bcurrent_
 FORMULAS = {
     "observation_version", "observation_agreed", "lineage_copy", "lineage_shift", "fct_observation", "fct_revision", "fct_etf_flow_agg_daily", "fct_rate_differential_daily",
     "fct_policy_decision", "fct_policy_vote", "dim_event", "dim_entity", "mart_coverage_calendar", "brief_series",
-    "brief_flow",
+    "brief_flow", "mart_revision_profile",
 }  # fmt: skip
 
 

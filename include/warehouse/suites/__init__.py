@@ -129,6 +129,11 @@ MARTS: dict[str, Mart] = {
             _within("n_funds_missing", 0, None),
         ),
     ),
+    "mart_revision_profile": Mart(
+        ("source_id", "asset", "hours_since_close"),
+        may_be_empty=True,  # no session has settled yet
+        checks=tuple(_within(f"{what}_share", 0, 1) for what in ("final", "wrong_sign", "last_ticker")),
+    ),
     "fct_rate_differential_daily": Mart(
         ("event_date", "tenor"), checks=(_one_of("tenor", ["policy", "2y", "10y"]), _one_of("grade", GRADES))
     ),

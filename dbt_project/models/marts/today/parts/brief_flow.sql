@@ -1,6 +1,6 @@
 -- The first screen's lines on ETF flows: each asset's newest closed session, and the five-session sum of BTC.
 with session as (
-    select max(session.session_date) as session_date
+    select max(session.session_date) as session_date, max(session.close_at) as close_at
     from {{ ref('dim_market_session') }} as session
     cross join {{ ref('cutoff') }} as cutoff
     where session.calendar = 'NYSE' and session.close_at <= cutoff.cutoff_at
@@ -21,9 +21,26 @@ missing as (
     group by fund.asset
 ),
 
+-- how far off the published source's total has been by this hour in sessions that have settled
+profile as (
+    select
+        profile.source_id,
+        profile.asset,
+        profile.hours_since_close || ' h after the close its total has been off by '
+        || {{ millions('profile.median_abs_error_usd') }} || ' in the median of ' || profile.n_known
+        || ' sessions, of the wrong sign in ' || round(profile.wrong_sign_share * 100)::int || ' %' as told
+    from {{ ref('mart_revision_profile') }} as profile
+    cross join session
+    cross join {{ ref('cutoff') }} as cutoff
+    where session.close_at + to_hours(profile.hours_since_close) <= cutoff.cutoff_at
+    qualify max(profile.hours_since_close) over (partition by profile.source_id, profile.asset)
+        = profile.hours_since_close
+),
+
 flow as (
     select
         flow.*,
+        profile.told as profile_told,
         stale.is_stale,
         stale.next_due_at,
         missing.tickers as missing_tickers,
@@ -39,6 +56,7 @@ flow as (
     inner join session on flow.session_date = session.session_date
     left join {{ ref('dim_source') }} as source on flow.source_id = source.source_id
     left join missing on flow.asset = missing.asset
+    left join profile on flow.source_id = profile.source_id and flow.asset = profile.asset
     left join {{ ref('dim_series') }} as series on series.series_id = 'ETF_FLOW.' || flow.asset || '.TOTAL'
     left join {{ ref('brief_series') }} as stale on stale.series_id = 'ETF_FLOW.' || flow.asset || '.TOTAL'
 )
@@ -67,7 +85,7 @@ select
         when net_flow_usd < 0 then 'capital left the channel'
         when net_flow_usd > 0 then 'capital came into the channel'
         else 'no net flow'
-    end || case when obs_status = 'partial' then ' so far' else '' end as reading,
+    end || case when obs_status = 'partial' then ' so far' || coalesce('; ' || profile_told, '') else '' end as reading,
     coalesce('a reading of ' || missing_tickers, 'a correction by ' || source_id || ', or a second measurement')
         as would_change_it,
     next_due_at,
