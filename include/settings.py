@@ -14,6 +14,7 @@ from include.core.errors import ConfigError
 from include.core.source import Source
 
 ROOT = Path(__file__).resolve().parents[1]
+POSTGRES_KEY = "WAREHOUSE_POSTGRES_URL"
 _BASE = "CAPMIG_BASE_URL__"
 _OTHER = {"CAPMIG_CLOCK", "CAPMIG_BUILD_DIR", "CAPMIG_MEMORY_LIMIT"}  # the first is read below, the others by dbt
 
@@ -49,6 +50,11 @@ class Settings(BaseSettings):
         """The source's key from `<NAME>` or the file named by `<NAME>_FILE`; "" if there is none."""
         return read_secret(source.key_env) if source.key_env else ""
 
+    @property
+    def postgres_url(self) -> str:
+        """The PostgreSQL to publish into, from `WAREHOUSE_POSTGRES_URL` or its file: a secret. "" if there is none."""
+        return read_secret(POSTGRES_KEY)
+
 
 def read_secret(name: str) -> str:
     """A secret by environment or by file. The value never appears in an error."""
@@ -62,6 +68,11 @@ def read_secret(name: str) -> str:
                           action=f"point {name}_FILE at a readable file or unset it") from None  # fmt: skip
 
 
+def is_given(name: str) -> bool:
+    """Whether a secret is configured. Reads no file: DAG files ask while they are parsed."""
+    return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
+
+
 def is_loopback(url: str) -> bool:
     """Whether a URL's host is this machine."""
     host = urlsplit(url).hostname or ""
@@ -71,9 +82,10 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def load() -> Settings:
+def load(home: Path | str | None = None) -> Settings:
     """Read and check the whole configuration; `ConfigError` names the first key that is wrong.
 
+    `home` is used in place of `WAREHOUSE_HOME`.
     The clock is `CAPMIG_CLOCK`, else what `WAREHOUSE_HOME/clock` says (a warehouse made from the replay pack keeps
     the pack's), else the wall clock.
     """
@@ -99,7 +111,7 @@ def load() -> Settings:
                               action="see .env.example for the keys")  # fmt: skip
     try:
         wall = wall_clock()
-        bare = Settings(base_urls=urls, clock=wall)
+        bare = Settings(base_urls=urls, clock=wall, **({"WAREHOUSE_HOME": home} if home else {}))
         if bare.home.exists() and not bare.home.is_dir():
             raise ConfigError("WAREHOUSE_HOME is not a directory", rule="config.home", action="name a directory")
         kept, key, text = bare.home / "clock", "CAPMIG_CLOCK", os.environ.get("CAPMIG_CLOCK")

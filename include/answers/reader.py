@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -51,17 +51,22 @@ def connect(path: Path, *, memory_limit: str = "1GB", threads: int = 1) -> duckd
     return con
 
 
-def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
-    """Run one SELECT (or EXPLAIN, DESCRIBE, SHOW) and return its cursor; anything else is refused with one line."""
+def query(
+    con: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Run one SELECT (or EXPLAIN, DESCRIBE, SHOW) and return its cursor; anything else is refused with one line.
+
+    `$name` in the statement stands for the value of that name in `params`.
+    """
     if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in sql):  # after a NUL the engine would read no further
-        raise _refusal("the statement holds a NUL character, or bytes that are not UTF-8", "sql.refused")
+        raise refusal("the statement holds a NUL character, or bytes that are not UTF-8", "sql.refused")
     try:
         statements = con.extract_statements(sql)
         if len(statements) != 1 or statements[0].type not in _READS:
-            raise _refusal("one SELECT at a time is answered here", "sql.read_only")
-        return con.execute(statements[0])
+            raise refusal("one SELECT at a time is answered here", "sql.read_only")
+        return con.execute(statements[0], dict(params or {}))
     except duckdb.Error as error:
-        raise _refusal(first_line(error), "sql.refused") from None
+        raise refusal(first_line(error), "sql.refused") from None
 
 
 def write(cursor: duckdb.DuckDBPyConnection, fmt: str, out: TextIO) -> None:
@@ -74,16 +79,16 @@ def write(cursor: duckdb.DuckDBPyConnection, fmt: str, out: TextIO) -> None:
     try:
         {"table": _write_table, "csv": _write_csv, "json": rows_as_json}[fmt](cursor, out)
     except KeyError:
-        raise _refusal(f"no format {fmt}", "sql.format", f"use one of {', '.join(FORMATS)}") from None
+        raise refusal(f"no format {fmt}", "sql.format", f"use one of {', '.join(FORMATS)}") from None
     except duckdb.Error as error:
-        raise _refusal(first_line(error), "sql.refused") from None
+        raise refusal(first_line(error), "sql.refused") from None
 
 
 def rows_as_json(cursor: duckdb.DuckDBPyConnection, out: TextIO) -> None:
     """Write one JSON array of row objects, a row a line."""
     names = _names(cursor)
     if len(set(names)) != len(names):
-        raise _refusal("two columns have one name", "sql.columns", "name them apart with AS")
+        raise refusal("two columns have one name", "sql.columns", "name them apart with AS")
     keys = [json.dumps(name, ensure_ascii=False) for name in names]
     separator = "[\n"
     for row in _rows(cursor):
@@ -141,7 +146,7 @@ def _json(value: Any) -> str:
     if value is None or isinstance(value, bool | str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, float) and value - value != 0:
-        raise _refusal("JSON has no NaN and no infinity", "sql.not_finite", "cast the column to VARCHAR")
+        raise refusal("JSON has no NaN and no infinity", "sql.not_finite", "cast the column to VARCHAR")
     if isinstance(value, int | float | Decimal):
         return _text(value)
     if isinstance(value, list | tuple):
@@ -172,5 +177,5 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _refusal(message: str, rule: str, action: str = "correct the statement; `capmig sql` reads and never writes"):
+def refusal(message: str, rule: str, action: str = "correct the statement; `capmig sql` reads and never writes"):
     return CapmigError(message, source="sql", rule=rule, action=action)
