@@ -77,7 +77,7 @@ TABLES: dict[str, pa.Schema] = {
     "hold": pa.schema(
         [("hold_id", _S), ("rule_id", _S), ("source_id", _S), ("series_id", _S), ("event_date", _D),
          ("event_at", INSTANT), ("value", VALUE), ("obs_status", _S), ("held_at", INSTANT), ("why", _S),
-         ("released_at", INSTANT), ("released_why", _S)]
+         ("released_at", INSTANT), ("released_why", _S), ("batch_id", _S)]
     ),  # fmt: skip
     "fetch_outcome": pa.schema(
         [("source_id", _S), ("feed", _S), ("run_id", _S), ("seen_at", INSTANT), ("recorded_at", INSTANT),

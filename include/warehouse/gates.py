@@ -16,11 +16,12 @@ import duckdb
 import pyarrow as pa
 
 from include.core import duckfile
-from include.warehouse import guard, holds
+from include.warehouse import guard, holds, revisions
 from include.warehouse.build import Build
 from include.warehouse.suites import CUT, HOLDING, MARTS, PROFILES, Check, checks_of, profile_sql
 
 EXAMPLES = 3
+_FIGURE = tuple(name for name in holds.KEY if name != "rule_id")
 # Tables that say what is due may look ahead.
 _LOOKS_AHEAD = ("mart_daily_brief",)
 
@@ -83,15 +84,28 @@ def _measure(build: Build) -> tuple[dict[str, pa.Table], list[dict], set[str]]:
         con.execute("set TimeZone = 'UTC'")
         duckfile.attach(con, build.scratch, "scratch")
         duckfile.attach(con, build.warehouse, "warehouse")
-        known = con.execute("select hold_id, released_at is not null from scratch.landing.hold").fetchall()
-        released = {name for name, is_released in known if is_released}
-        suspects = [s for s in guard.suspects(con) if holds.hold_id(s) not in released]
+        held = _rows_of(con, f"select hold_id, released_at, {', '.join(_FIGURE)} from scratch.landing.hold")
+        # a figure is held once: what a landing did as a whole goes first, and what a person released stays released
+        judged = {_figure(row) for row in held if row["released_at"]}
+        suspects = []
+        for suspect in (*revisions.suspects(con), *guard.suspects(con)):
+            if _figure(suspect) not in judged:
+                judged.add(_figure(suspect))
+                suspects.append(suspect)
         frames = {suite: con.execute(profile_sql(suite)).to_arrow_table() for suite in PROFILES if suite != "mart"}
         frames["observation"] = _with_suspects(frames["observation"], suspects)
         columns = _mart_columns(con)
         frames["mart"] = _mart_profile(con, columns)
         frames |= {name: _mart_rows(con, name, columns[name]) for name in MARTS if name in columns}
-    return frames, suspects, {name for name, _ in known}
+    return frames, suspects, {row["hold_id"] for row in held}
+
+
+def _figure(row: dict) -> tuple:
+    return tuple(row[name] for name in _FIGURE)
+
+
+def _rows_of(con: duckdb.DuckDBPyConnection, sql: str) -> list[dict]:
+    return con.execute(sql).to_arrow_table().to_pylist()
 
 
 def _with_suspects(profile: pa.Table, suspects: list[dict]) -> pa.Table:

@@ -21,6 +21,7 @@ from include.core.parse import CONTEXT
 from include.warehouse.build import TABLES
 
 KEY = ("rule_id", "source_id", "series_id", "event_date", "event_at", "value", "obs_status")
+SHOWN = 20  # ids that an error names
 _FIELDS = TABLES["hold"]
 
 
@@ -31,7 +32,7 @@ def hold_id(figure: dict) -> str:
 
 
 def add(home: Path, figures: Iterable[dict], at: datetime) -> list[dict]:
-    """Hold figures (dicts with `KEY` and `why`) from `at` on. Returns the holds that are new.
+    """Hold figures (dicts with `KEY`, `why` and perhaps `batch_id`) from `at` on. Returns the holds that are new.
 
     What is held already, or was held and released, is left as it stands.
     """
@@ -42,30 +43,35 @@ def add(home: Path, figures: Iterable[dict], at: datetime) -> list[dict]:
         for figure in figures:
             name = hold_id(figure)
             if name not in known:
-                new[name] = {"hold_id": name, **{n: figure[n] for n in (*KEY, "why")}, "held_at": at}
+                said = {n: figure[n] for n in (*KEY, "why")}
+                new[name] = {"hold_id": name, **said, "batch_id": figure.get("batch_id"), "held_at": at}
         if new:
             disk.append_lines(home / "holds.jsonl", [_line(row) for row in new.values()])
     return list(new.values())
 
 
 def release(home: Path, hold_id: str, *, at: datetime, why: str) -> None:
-    """Let a held figure through from `at` on. Releasing it twice changes nothing.
+    """Let a held figure through from `at` on, or every figure of a batch. Releasing it twice changes nothing.
 
-    `ConfigError` if there is no such hold, or no reason is given.
+    `ConfigError` if there is no such hold or batch, or no reason is given.
     """
     if not why.strip():
         raise ConfigError("a release needs a reason", source="gate", rule="config.why",
                           action="say why the figure is right: --why '...'")  # fmt: skip
     disk.make_dir(home)
     with FileLock(home / "holds.lock", timeout=60):
-        held = {row["hold_id"]: row for row in rows(home)}
-        if hold_id not in held:
-            active = [name for name, row in held.items() if row["released_at"] is None]
-            raise ConfigError(f"there is no hold {hold_id[:40]!r}", source="gate", rule="config.unknown_hold",
-                              action=f"use one of {', '.join(active)}" if active else "nothing is held")  # fmt: skip
-        if held[hold_id]["released_at"] is None:
-            line = _line({"hold_id": hold_id, "released_at": at, "released_why": why.strip()})
-            disk.append_lines(home / "holds.jsonl", [line])
+        held = rows(home)
+        named = [row for row in held if hold_id in (row["hold_id"], row["batch_id"])]
+        if not named:
+            active = sorted({row["batch_id"] or row["hold_id"] for row in held if row["released_at"] is None})
+            there = f"use one of {', '.join(active[:SHOWN])}" if active else "nothing is held"
+            raise ConfigError(
+                f"there is no hold {hold_id[:40]!r}", source="gate", rule="config.unknown_hold", action=there
+            )
+        lines = [_line({"hold_id": row["hold_id"], "released_at": at, "released_why": why.strip()})
+                 for row in named if row["released_at"] is None]  # fmt: skip
+        if lines:
+            disk.append_lines(home / "holds.jsonl", lines)
 
 
 def rows(home: Path) -> list[dict]:

@@ -1,6 +1,8 @@
--- What the gate withheld. A hold acts from its version's `known_from` until it is released.
+-- What the gate withheld. A hold acts from its version's `known_from` until it is released. Holds of one batch are
+-- released together.
 select
     hold_id,
+    batch_id,
     rule_id,
     source_id,
     series_id,

@@ -76,6 +76,7 @@ PROFILES: dict[str, tuple[Check, ...]] = {
         _none("G2.gap", "no_figure_is_missing_for_good", "label", "gap", "source", "n_expected"),
         _none("G4.single_source", "more_than_one_lineage_stands_behind_a_figure", "label", "single_source"),
         _none("G4.conflict", "lineages_agree_within_tolerance", "label", "conflict"),
+        _none("G4.shift", "lineages_date_a_flow_to_the_same_session", "label", "shift", "source"),
         _none("G5.magnitude", "no_figure_is_in_another_unit", "hold", "magnitude", "source"),
         _none("G5.lineage", "no_lineage_is_a_power_of_ten_away", "hold", "lineage", "source"),
         _none("G5.reconciliation", "printed_totals_are_the_sum_of_their_funds", "hold", "reconciliation", "source"),
@@ -84,6 +85,9 @@ PROFILES: dict[str, tuple[Check, ...]] = {
         _none("G8.not_yet", "no_placeholder_stands_for_a_figure", "label", "not_yet", "source"),
         _none("G8.holiday", "no_zero_is_printed_on_a_closed_day", "label", "holiday", "source"),
         _none("G8.closed_day", "no_flow_is_printed_on_a_closed_day", "hold", "closed_day", "source"),
+        _none("G9.mass_revision", "no_landing_rewrites_a_feeds_history", "hold", "mass_revision", "source"),
+        _none("G9.withdrawn", "no_landing_drops_days_of_a_feeds_history", "hold", "withdrawn", "source"),
+        _none("G10.copy", "lineages_that_are_declared_independent_differ", "hold", "copy"),
     ),
     "event": (
         ROWS,

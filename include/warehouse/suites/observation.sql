@@ -84,6 +84,17 @@ coverage as (
     group by source_id, feed
 ),
 
+shift as (
+    select known.source_id, known.feed, count(distinct shift.series_id) as n_shift,
+        min(shift.series_id || ' ' || shift.shift_sessions || ' sessions from ' || shift.reference_source_id)
+            as shift_eg
+    from scratch.ledger.lineage_shift as shift
+    inner join scratch.ledger.observation_known as known
+        on known.series_id = shift.series_id and known.source_id = shift.source_id
+    where shift.shift_sessions != 0
+    group by all
+),
+
 quarantine as (
     select
         source_id,
@@ -116,6 +127,8 @@ select
     figures.single_source_eg,
     coalesce(figures.n_conflict, 0) as n_conflict,
     figures.conflict_eg,
+    coalesce(shift.n_shift, 0) as n_shift,
+    shift.shift_eg,
     coalesce(figures.n_held, 0) as n_held,
     figures.held_eg,
     coalesce(figures.n_not_yet, 0) + coalesce(placeholder.n_placeholder, 0) as n_not_yet,
@@ -126,5 +139,6 @@ from feed
 left join figures on feed.source_id = figures.source_id and feed.feed = figures.feed
 left join placeholder on feed.source_id = placeholder.source_id and feed.feed = placeholder.feed
 left join coverage on feed.source_id = coverage.source_id and feed.feed = coverage.feed
+left join shift on feed.source_id = shift.source_id and feed.feed = shift.feed
 left join quarantine on feed.source_id = quarantine.source_id and feed.feed = quarantine.feed
 order by feed.subject

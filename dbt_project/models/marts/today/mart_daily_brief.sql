@@ -111,7 +111,7 @@ feed_row as (
             event_date,
             event_at,
             string_agg(distinct why, '; ' order by why) as why,
-            string_agg(distinct hold_id, ' ' order by hold_id) as hold_ids
+            string_agg(distinct coalesce(batch_id, hold_id), ' ' order by coalesce(batch_id, hold_id)) as hold_ids
         from {{ ref('hold') }}
         where released_at is null
         group by all
@@ -122,6 +122,22 @@ feed_row as (
         and held.event_at is not distinct from hold.event_at
     where held.obs_status = 'held' and held.known_to is null
     group by held.source_id, held.feed
+
+    union all by name
+
+    select
+        'held' as section,
+        1 as place,
+        'independence of ' || lineage_b || ' from ' || lineage_a || ', ' || subject as headline,
+        first_date as event_date,
+        'counted as one lineage' as value_text,
+        'held' as status,
+        'equal to the last digit over ' || n_periods || ' periods, ' || first_date || ' to ' || last_date as reading,
+        'capmig publish --ack ' || hold_id || ' --why ...' as would_change_it,
+        lineage_b as who_says_it,
+        null::timestamptz as next_due_at
+    from {{ ref('lineage_copy') }}
+    where is_counted_as_one and hold_id is not null
 ),
 
 every as (
