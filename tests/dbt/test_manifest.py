@@ -14,21 +14,28 @@ LAYERS = {"staging": ("ledger", "private"), "ledger": ("ledger", "protected"), "
           "ops": ("marts", "public")}  # fmt: skip
 
 # The graph rule. A version may be later than what a question asks for, so versions are read where the known one is
-# picked, and by the facts whose rows are versions. Those facts in turn are read only by models that take their names,
-# or rows with `known_to is null`.
+# picked, by the facts whose rows are versions, and by the decision features, which pick at an instant of their own. Those
+# facts in turn are read only by models that take their names, or rows with `known_to is null`.
 READS_VERSIONS = {
-    "observation_version": {"observation_known", "fct_observation", "fct_revision", "fct_etf_flow_daily",
-                            "mart_revision_profile"},
-    "event_version": {"event_known"},
+    "observation_version": {
+        "observation_known",
+        "fct_observation",
+        "fct_revision",
+        "fct_etf_flow_daily",
+        "mart_decision_feature",
+        "mart_revision_profile",
+    },
+    "event_version": {"event_known", "mart_decision_feature"},
     "fct_observation": {"dim_series", "mart_coverage_calendar", "mart_daily_brief"},
     "fct_etf_flow_daily": {"brief_flow"},
     "fct_revision": set(),
 }
 CLOCKS = re.compile(r"\b(now|today|random|get_current_timestamp)\s*\(|\bcurrent_(date|time|timestamp)\b", re.I)
 FORMULAS = {
-    "observation_version", "observation_agreed", "lineage_copy", "lineage_shift", "fct_observation", "fct_revision", "fct_etf_flow_agg_daily", "fct_rate_differential_daily",
+    "observation_version", "observation_agreed", "lineage_copy", "lineage_shift", "fct_observation", "fct_revision",
+    "fct_etf_flow_agg_daily", "fct_rate_differential_daily",
     "fct_policy_decision", "fct_policy_vote", "dim_event", "dim_entity", "mart_coverage_calendar", "brief_series",
-    "brief_flow", "mart_revision_profile",
+    "brief_flow", "mart_decision_feature", "mart_revision_profile",
 }  # fmt: skip
 
 
