@@ -10,6 +10,7 @@ import platform
 import re
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.bench import calibration
 from tests.bench.workloads import payload
 
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
@@ -107,10 +109,30 @@ def whole_job(home: Path) -> None:
             _FLOOR.setdefault("job", figures[0])
             _line(label + suffix, [figures], _FLOOR["job"])
             print(f"      {_stages(told, figures[1])}", flush=True)
-    as_of = [program, "build", "--as-of", "2026-01-23T03:07Z"]
-    _line(
-        "a build as of an instant", [measure(as_of, {"WAREHOUSE_HOME": str(home / "plain_functions")})], _FLOOR["job"]
-    )
+    print("a build of the same landing, against one without its data tests")
+    _against(["plain", "tested", "as_of"], home / "plain_functions")
+
+
+def _ledger(name: str, home: Path) -> list[str]:
+    return [sys.executable, "-m", "tests.bench.ledger", name, str(home)]
+
+
+def _against(names: list[str], home: Path) -> None:
+    """Workloads of `tests.bench.ledger`, as ratios to the first."""
+    floor = 0.0
+    for name in names:
+        cpu = _line(name, [measure(_ledger(name, home)) for _ in range(RUNS)], floor)
+        floor = floor or cpu
+
+
+def versions(home: Path) -> None:
+    """What the ledger and a question as of an instant cost."""
+    print("the ledger over three years of half-hourly restated pages, its models alone")
+    measure(_ledger("rows", home / "ledger"))
+    subprocess.run(_ledger("ledger", home / "ledger"), check=True)
+    print("an aggregate as known at an instant over 10M versions, against the current table")
+    measure(_ledger("versions", home))
+    _against(["current", "interval", "window"], home)
 
 
 _FLOOR: dict[str, float] = {}
@@ -125,6 +147,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="capmig-bench-") as scratch:
         landing(Path(scratch), f"http://127.0.0.1:{server.server_address[1]}")
         whole_job(Path(scratch))
+        calibration.show(Path(scratch) / "plain_functions")
+        versions(Path(scratch))
     server.shutdown()
 
 

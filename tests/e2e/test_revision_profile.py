@@ -15,6 +15,7 @@ import pytest
 
 from include.replay import PACK_CLOCK
 from include.replay.record import figures
+from tests.bench.calibration import calibrate
 from tests.e2e.test_acceptance import ask, one
 
 GRID = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 36, 48, 72, 168)
@@ -160,3 +161,14 @@ def test_the_printed_total_is_the_sum_of_its_funds_at_every_instant(pack_home: P
         select count(*) as n, count(*) filter (funds is distinct from total) as n_differ from told""")  # fmt: skip
     assert row["n"] > 700
     assert row["n_differ"] == 0
+
+
+@pytest.mark.soak
+def test_the_ladder_of_grades_rises_with_what_is_revised(pack_home: Path) -> None:
+    """The worse the grade, the larger the share revised within a week, of the grades with twenty figures or more."""
+    told = {grade: row for grade, row in calibrate(pack_home).items() if row.figures >= 20}
+    shares = [row.share for row in told.values()]
+    assert {"A", "C"} <= told.keys()
+    assert shares == sorted(shares)
+    assert told["C"].dated >= 20
+    assert told["C"].revised > 0
