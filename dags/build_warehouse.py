@@ -1,4 +1,4 @@
-"""Airflow: build_warehouse, woken by what landed: build, check, publish."""
+"""Airflow: build_warehouse, woken by what landed: build, check, publish; then into PostgreSQL, if one is named."""
 
 from datetime import timedelta
 
@@ -8,6 +8,7 @@ from airflow.sdk import DAG, AssetAny
 from include.orchestration import tasks
 from include.orchestration.assets import BACKFILL, landed
 from include.orchestration.factory import DOMAINS, clocks, common
+from include.settings import POSTGRES_KEY, is_given
 
 PACE = timedelta(minutes=15)
 
@@ -20,4 +21,6 @@ with DAG(
     # At most one run in 15 minutes: this task keeps its run open that long, without a slot, and while a run is open
     # the scheduler makes no other; the events of the meantime wake one run together.
     TimeDeltaSensor(task_id="pace", delta=PACE, deferrable=True, execution_timeout=PACE * 2)
-    tasks.publish(tasks.check(tasks.build()))
+    published = tasks.publish(tasks.check(tasks.build()))
+    if is_given(POSTGRES_KEY):
+        published >> tasks.publish_postgres()

@@ -226,14 +226,23 @@ def build(as_of: AsOf = "") -> None:
 
 @app.command()
 def publish(
+    target: Annotated[str, typer.Argument(metavar="[postgres]", help="bring PostgreSQL to the served version")] = "",
     ack: Annotated[str, typer.Option("--ack", metavar="ID", help="release this held figure first")] = "",
     why: Annotated[str, typer.Option("--why", help="the reason, kept with the release")] = "",
 ) -> None:
-    """Build, check and publish what has landed; with --ack, release a hold first."""
+    """Build, check and publish what has landed; with --ack, release a hold first. `postgres` publishes there."""
     from include import pipeline
     from include.warehouse.build import new_run_id
 
     settings = load()
+    if target:
+        if target != "postgres" or ack or why:
+            raise ConfigError(f"cannot publish to {target[:20]!r}" if target != "postgres" else "--ack builds anew",
+                              rule="cli.target", action="`capmig publish`, then `capmig publish postgres`")  # fmt: skip
+        there = pipeline.publish_postgres(settings)
+        said = "published" if there["changed"] else "nothing to do: PostgreSQL serves"
+        sys.stdout.write(f"{said} version {there['seq']}\n")
+        return
     if why and not ack:
         raise ConfigError("--why is the reason of a release", rule="cli.why", action="name the held figure: --ack ID")
     if ack:

@@ -362,6 +362,14 @@ def publish_step(settings: Settings, run_id: str) -> dict:
     return {"run_id": run_id, "seq": published.seq, "marts_hash": publication["marts_hash"]}
 
 
+def publish_postgres(settings: Settings) -> dict:
+    """Bring PostgreSQL to the served version. `changed` is False if it was there already."""
+    from include.warehouse import postgres  # its driver takes long to import, and few need it
+
+    seq, changed = postgres.publish(settings.home, settings.postgres_url)
+    return {"seq": seq, "changed": changed}
+
+
 def _frozen(made: Build, name: str) -> list[dict]:
     return pq.read_table(made.path / "inputs" / f"{name}.parquet").to_pylist()
 
@@ -418,7 +426,11 @@ def run_direct(settings: Settings, *, progress: Progress = quiet) -> dict | None
     for source, feed in feeds():
         progress(f"land {source.source_id}/{feed.name}")
         land(settings, source.source_id, feed.name, run_id=run_id)
-    return refresh(settings, run_id, progress=progress)
+    done = refresh(settings, run_id, progress=progress)
+    if settings.postgres_url:
+        progress("publish into PostgreSQL")
+        publish_postgres(settings)
+    return done
 
 
 def state_of(settings: Settings) -> tuple[dict[tuple[str, str], int], int]:

@@ -110,6 +110,17 @@ def publish(checked: dict) -> dict:
         return pipeline.publish_step(load(), checked["run_id"])
 
 
+# Not in the pool: it reads a finished version. Also when nothing was built, so that what PostgreSQL missed is made up.
+@task(multiple_outputs=False, trigger_rule="none_failed")
+def publish_postgres() -> dict:
+    """Bring PostgreSQL to the served version; nothing to do if it is there."""
+    from include import pipeline
+    from include.settings import load
+
+    with _one_line_errors():
+        return pipeline.publish_postgres(load())
+
+
 @task
 def months() -> list[dict[str, str]]:
     """The DAG's params as one window `[start, end)` a calendar month."""
