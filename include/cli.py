@@ -1,4 +1,4 @@
-"""`capmig`: run, status, sql, brief, import, build, publish, rollback. Errors are one line on standard error."""
+"""`capmig`: run, status, sql, why, brief, import, build, publish, rollback. Errors are one line on standard error."""
 
 import os
 import sys
@@ -168,6 +168,36 @@ def _to_file(path: Path, write) -> None:
                           action="choose another --output") from None  # fmt: skip
     finally:
         temp.unlink(missing_ok=True)
+
+
+@app.command()
+def why(
+    figure: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FIGURE",
+            help="etf_flow ASSET [TICKER] DAY, rate_gap TENOR DAY, policy BANK DAY, series SERIES_ID DAY, or a TABLE",
+        ),
+    ] = None,
+    key: Annotated[list[str] | None, typer.Option("--key", metavar="COL=VALUE,...", help="which row of TABLE")] = None,
+    column: Annotated[str, typer.Option("--column", help="the column asked about, e.g. z60; or FIGURE.z60")] = "",
+    rejected: Annotated[
+        str, typer.Option("--rejected", metavar="ID", help="a refused payload's sha256, or a hold")
+    ] = "",
+    as_of: AsOf = "",
+    fmt: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    bundle: Annotated[Path | None, typer.Option("--bundle", metavar="FILE", help="write it as .zip or .tar.gz")] = None,
+) -> None:
+    """From a published row to its inputs, versions, sources, payload bytes and query; or why something is not there."""
+    from include import pipeline
+    from include.answers import reader
+    from include.answers.why import command
+
+    asked = command.Asked(figure or [], key or [], column, rejected, fmt, bundle)
+    asked.check()
+    settings = load()
+    with reader.connect(_warehouse(settings, as_of)) as con:
+        command.answer(con, asked, pipeline.locate_payloads(settings), pipeline.held_figures(settings), sys.stdout)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from include.answers.why import Landed, Locate
 from include.core import disk
 from include.core.clock import iso, parse_instant, stamp
 from include.core.errors import (
@@ -483,3 +484,24 @@ def upkeep(settings: Settings) -> dict:
 def release_hold(settings: Settings, hold_id: str, why: str) -> None:
     """Let a held figure through from now on; the next build publishes it."""
     holds.release(settings.home, hold_id, at=settings.clock, why=why)
+
+
+def locate_payloads(settings: Settings) -> Locate:
+    """Where a payload's bytes are, by source, feed and sha256; only what a manifest line vouches for is found."""
+    store, known = Store(settings.home), {}
+
+    def locate(source_id: str, feed_name: str, sha256: str) -> Landed | None:
+        if (source_id, feed_name) not in known:
+            known[source_id, feed_name] = {a.sha256: a for a in store.attempts(source_id, feed_name)}
+        attempt = known[source_id, feed_name].get(sha256)
+        if not attempt:
+            return None
+        path = store.path(attempt).relative_to(settings.home)
+        return Landed(str(path), attempt.n_bytes, attempt.encoding, lambda: store.read(attempt))
+
+    return locate
+
+
+def held_figures(settings: Settings) -> list[dict]:
+    """Every hold that the gate made, released ones too."""
+    return holds.rows(settings.home)
