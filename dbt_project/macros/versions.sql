@@ -1,95 +1,167 @@
 {#-
 The one way from runs to versions, for every shape (see the architecture's time contract).
 
-  runs      consecutive equal sightings of a cell within a feed, across files; a page between two sightings that covers
-            the cell and lacks it ends the run, though the same figure comes back
+  silence   the first page after a sighting, and before the cell's next one, that covers the cell and lacks it
+  runs      consecutive equal sightings of a cell within a feed, across files; silence ends a run, though the same
+            figure comes back
   dated     each run with the earliest instant at which it was provably public
-  silent    cells that a later page of their feed covers and no longer carries: retracted
-  chained   feeds of a source interleaved by `known_from`; what is after the cut-off is dropped before `known_to`
+  silent    cells that fell silent: retracted
+  chained   feeds of a source interleaved by `known_from` and numbered (`place`); what is after the cut-off is dropped
+            before `known_to`
 
-`relation` holds staged rows, `cell` names a cell within a source, `content` what makes two runs of it equal.
+`relation` holds staged rows, `cell` names a cell within a source, `content` what makes two runs of it equal. Nothing is
+joined by a range over pages: a feed polled every half hour has 17,520 a year.
 -#}
 {% macro version_chain(relation, cell, content) %}
 {%- set key = (['source_id'] + cell) | join(', ') -%}
-{%- set value = pack(content) -%}
--- a feed's pages in order, so that two sightings on neighbouring pages need no search between them
-with page_order as (
-    select source_id, feed, seen_at, row_number() over (partition by source_id, feed order by seen_at) as page_no
+{%- set feed_key = (['source_id', 'feed'] + cell) | join(', ') -%}
+-- a feed's pages in order, and the dates of which each speaks; the pages of one fetch share a number
+with page as (
+    select
+        source_id,
+        feed,
+        seen_at,
+        payload_sha256,
+        vintage_kind,
+        case when restates = 'all' then '-infinity'::date else scope_from end as covers_from,
+        case when restates = 'all' then 'infinity'::date else scope_to end as covers_to,
+        dense_rank() over (partition by source_id, feed order by seen_at) as page_no
     from {{ source('landing', 'page') }}
     where restates != 'none'
-    group by source_id, feed, seen_at
+),
+
+-- neighbouring pages that speak of the same dates, as one
+stretch as (
+    select
+        source_id,
+        feed,
+        covers_from,
+        covers_to,
+        min(page_no) as first_no,
+        max(page_no) as last_no
+    from (
+        select
+            source_id,
+            feed,
+            covers_from,
+            covers_to,
+            page_no,
+            page_no - dense_rank() over (
+                partition by source_id, feed, covers_from, covers_to order by page_no
+            ) as place
+        from page
+    )
+    group by source_id, feed, covers_from, covers_to, place
 ),
 
 marked as (
     select
-        sighting.*,
-        sighting.first_seen as seen_from,
-        lag(sighting.last_seen) over feed_cell as previous_seen,
-        opens.page_no > lag(closes.page_no) over feed_cell + 1 as skips_pages,
-        (lag({{ value }}) over feed_cell is distinct from {{ value }})
-            or row_number() over feed_cell = 1 as is_change
-    from {{ relation }} as sighting
-    left join page_order as opens
-        on sighting.source_id = opens.source_id and sighting.feed = opens.feed and sighting.first_seen = opens.seen_at
-    left join page_order as closes
-        on sighting.source_id = closes.source_id and sighting.feed = closes.feed and sighting.last_seen = closes.seen_at
-    window feed_cell as (
-        partition by sighting.source_id, sighting.feed, {% for c in cell %}sighting.{{ c }}{{ ", " if not loop.last }}{% endfor %}
-        order by sighting.first_seen, sighting.payload_sha256, sighting.locator
-    )
+        *,
+        lag(last_seen) over feed_cell as previous_seen,
+        lead(first_seen) over feed_cell as next_sighting,
+        last_value(last_seen) over (
+            partition by {{ feed_key }} order by first_seen, payload_sha256, locator
+            rows between unbounded preceding and unbounded following
+        ) as closing_seen,
+        lag(first_seen) over feed_cell is null
+        {%- for c in content %}
+            or (lag({{ c }}) over feed_cell is distinct from {{ c }})
+        {%- endfor %} as is_change
+    from {{ relation }}
+    window feed_cell as (partition by {{ feed_key }} order by first_seen, payload_sha256, locator)
 ),
 
-returned as (
-    select distinct marked.source_id, marked.feed, {% for c in cell %}marked.{{ c }}, {% endfor %}marked.first_seen
+-- ends of sightings after which their feed was seen without them, with the first such page
+gap as (
+    select distinct
+        marked.source_id,
+        marked.feed,
+        marked.event_date,
+        marked.last_seen,
+        marked.next_sighting,
+        following.page_no
     from marked
-    inner join {{ source('landing', 'page') }} as page
-        on marked.source_id = page.source_id and marked.feed = page.feed
-        and page.seen_at > marked.previous_seen and page.seen_at < marked.first_seen
-        and (page.restates = 'all' or marked.event_date between page.scope_from and page.scope_to)
-    where marked.skips_pages and not marked.is_change and page.restates != 'none'
+    inner join (
+        select
+            sighted.*,
+            page.seen_at,
+            page.page_no
+        from (select distinct source_id, feed, last_seen from marked) as sighted
+        asof join page
+            on sighted.source_id = page.source_id and sighted.feed = page.feed and sighted.last_seen < page.seen_at
+    ) as following
+        on marked.source_id = following.source_id and marked.feed = following.feed
+        and marked.last_seen = following.last_seen
+    where marked.next_sighting is null or following.seen_at < marked.next_sighting
 ),
 
-numbered as (
+silence as (
     select
-        marked.* exclude (previous_seen, skips_pages) replace (
-            marked.is_change or returned.first_seen is not null as is_change
-        ),
-        sum((marked.is_change or returned.first_seen is not null)::int) over (
-            partition by marked.source_id, marked.feed, {% for c in cell %}marked.{{ c }}{{ ", " if not loop.last }}{% endfor %}
-            order by marked.first_seen, marked.payload_sha256, marked.locator
-        ) as run_no
-    from marked
-    left join returned
-        on marked.source_id = returned.source_id and marked.feed = returned.feed
-        and marked.first_seen = returned.first_seen
-        {% for c in cell %}and marked.{{ c }} is not distinct from returned.{{ c }} {% endfor %}
-),
-
--- narrow: the runs' spans first, provenance of their first sighting afterwards
-spans as (
-    select
-        source_id, feed, {{ cell | join(', ') }}, run_no,
-        max(last_seen) as run_last_seen
-    from numbered
+        gap.source_id,
+        gap.feed,
+        gap.event_date,
+        gap.last_seen,
+        gap.next_sighting,
+        page.seen_at as silent_from,
+        min(page.payload_sha256) as silent_sha256,
+        arg_min(page.vintage_kind, page.payload_sha256) as silent_vintage
+    from (
+        select
+            gap.* exclude (page_no),
+            min(greatest(gap.page_no, stretch.first_no)) as page_no
+        from gap
+        inner join stretch
+            on gap.source_id = stretch.source_id and gap.feed = stretch.feed and gap.page_no <= stretch.last_no
+            and gap.event_date between stretch.covers_from and stretch.covers_to
+        group by all
+    ) as gap
+    inner join page
+        on gap.source_id = page.source_id and gap.feed = page.feed and gap.page_no = page.page_no
+        and gap.event_date between page.covers_from and page.covers_to
+    where gap.next_sighting is null or page.seen_at < gap.next_sighting
     group by all
+),
+
+-- the sightings that open a run; where it ends stands on the one that opens the next
+opening as (
+    select *
+    from marked
+    where
+        is_change
+        or (source_id, feed, event_date, previous_seen, first_seen) in (
+            select (source_id, feed, event_date, last_seen, next_sighting) from silence
+        )
 ),
 
 runs as (
     select
-        numbered.* exclude (last_seen, is_change, seen_from),
-        spans.run_last_seen as last_seen,
-        lead(numbered.first_seen) over (
-            partition by numbered.source_id, numbered.feed, {% for c in cell %}numbered.{{ c }}{{ ", " if not loop.last }}{% endfor %}
-            order by numbered.run_no
-        ) as next_seen,
-        numbered.first_seen = min(numbered.first_seen) over (
-            partition by numbered.source_id, {% for c in cell %}numbered.{{ c }}{{ ", " if not loop.last }}{% endfor %}
-        ) as is_earliest
-    from numbered
-    inner join spans
-        on numbered.source_id = spans.source_id and numbered.feed = spans.feed and numbered.run_no = spans.run_no
-        {% for c in cell %}and numbered.{{ c }} is not distinct from spans.{{ c }} {% endfor %}
-    where numbered.is_change
+        * exclude (previous_seen, next_sighting, closing_seen, is_change) replace (
+            coalesce(lead(previous_seen) over feed_cell, closing_seen) as last_seen
+        ),
+        lead(first_seen) over feed_cell as next_seen,
+        first_seen = min(first_seen) over (partition by {{ key }}) as is_earliest
+    from opening
+    window feed_cell as (partition by {{ feed_key }} order by first_seen, payload_sha256, locator)
+),
+
+-- days of undated copies for which a dated page of the feed speaks
+spoken as (
+    select distinct
+        undated.source_id,
+        undated.feed,
+        undated.event_date
+    from (
+        select distinct source_id, feed, event_date
+        from runs
+        where vintage_kind = 'pseudo' and is_earliest and claimed_known_at is not null
+    ) as undated
+    inner join (
+        select distinct source_id, feed, scope_from, scope_to
+        from {{ source('landing', 'page') }}
+        where vintage_kind != 'pseudo'
+    ) as dated_page
+        on undated.source_id = dated_page.source_id and undated.feed = dated_page.feed
+        and undated.event_date between dated_page.scope_from and dated_page.scope_to
 ),
 
 dated as (
@@ -100,16 +172,14 @@ dated as (
         -- a declared lag dates the first version of a non-revising feed that was fetched late, or of an undated copy
         -- where no dated page of the feed speaks for that day
         is_earliest and claimed_known_at is not null and (
-            (runs.vintage_kind = 'pseudo' and first_seen > claimed_known_at and not exists (
-                select 1 from {{ source('landing', 'page') }} as page
-                where page.source_id = runs.source_id and page.feed = runs.feed and page.vintage_kind != 'pseudo'
-                    and runs.event_date between page.scope_from and page.scope_to
-            ))
-            or (runs.vintage_kind != 'pseudo' and first_seen > claimed_known_at + interval 1 day)
+            (vintage_kind = 'pseudo' and first_seen > claimed_known_at and spoken.event_date is null)
+            or (vintage_kind != 'pseudo' and first_seen > claimed_known_at + interval 1 day)
         ) as is_pseudo
     from runs
     inner join {{ source('landing', 'feed') }} as feed
         on runs.source_id = feed.source_id and runs.feed = feed.feed
+    left join spoken
+        on runs.source_id = spoken.source_id and runs.feed = spoken.feed and runs.event_date = spoken.event_date
 ),
 
 known as (
@@ -135,25 +205,22 @@ known as (
 silent as (
     select
         known.* replace (
-            min(page.seen_at) as known_from,
+            silence.silent_from as known_from,
             null as value,
             {%- if 'value_text' in content %}
             null as value_text,
             {%- endif %}
             'retracted' as obs_status,
             '' as value_raw,
-            arg_min(page.payload_sha256, page.seen_at) as payload_sha256,
+            silence.silent_sha256 as payload_sha256,
             'absent from the page' as locator,
-            arg_min(page.vintage_kind, page.seen_at) as vintage_kind
+            silence.silent_vintage as vintage_kind
         )
     from known
-    inner join {{ source('landing', 'page') }} as page
-        on known.source_id = page.source_id and known.feed = page.feed
-        and page.restates != 'none'
-        and page.seen_at > known.last_seen
-        and (known.next_seen is null or page.seen_at < known.next_seen)
-        and (page.restates = 'all' or known.event_date between page.scope_from and page.scope_to)
-    group by all
+    inner join silence
+        on known.source_id = silence.source_id and known.feed = silence.feed
+        and known.event_date = silence.event_date
+        and known.last_seen = silence.last_seen and known.next_seen is not distinct from silence.next_sighting
 ),
 
 knowable as (
@@ -170,7 +237,11 @@ cut as (
 compared as (
     select
         cut.*,
-        (lag({{ value }}) over chain is distinct from {{ value }}) or row_number() over chain = 1 as is_version
+        row_number() over chain as place,
+        lag(cut.first_seen) over chain is null
+        {%- for c in content %}
+            or (lag(cut.{{ c }}) over chain is distinct from cut.{{ c }})
+        {%- endfor %} as is_version
     from cut
     window chain as (
         partition by {{ key }} order by known_from, feed_rank, first_seen, payload_sha256, locator
@@ -179,12 +250,8 @@ compared as (
 
 select
     compared.* exclude (
-        is_version, is_earliest, is_pseudo, revises, late_after_days, run_no, next_seen, claimed_known_at
+        is_version, is_earliest, is_pseudo, revises, late_after_days, next_seen, claimed_known_at
     )
 from compared
 where is_version
 {% endmacro %}
-
-{% macro pack(columns) -%}
-    struct_pack({% for c in columns %}{{ c }} := {{ c }}{{ ", " if not loop.last }}{% endfor %})
-{%- endmacro %}

@@ -34,7 +34,6 @@ select
 from versions
 window
     chain as (
-        partition by source_id, event_id, attribute
-        order by known_from, feed_rank, first_seen, payload_sha256, locator
+        partition by source_id, event_id, attribute order by place
     )
 order by event_id, attribute, source_id, version_no

@@ -2,31 +2,20 @@
 with placed as (
     -- a zero or an empty print on a closed day of the series' calendar is a holiday, not a reading
     select
-        stg.* replace (
-            case when closed.is_closed and coalesce(stg.value, 0) = 0 then null else stg.value end as value,
-            case
-                when closed.is_closed and coalesce(stg.value, 0) = 0 then 'holiday' else stg.obs_status
-            end as obs_status
+        * exclude (is_holiday) replace (
+            case when is_holiday then null else value end as value,
+            case when is_holiday then 'holiday' else obs_status end as obs_status
         )
-    from {{ ref('stg_observation') }} as stg
-    left join (
+    from (
         select
-            series.series_id,
-            series.event_date,
-            session.session_date is null as is_closed
-        from (
-            select distinct
-                observed.series_id,
-                observed.event_date,
-                family.calendar
-            from {{ ref('stg_observation') }} as observed
-            inner join {{ ref('series_family') }} as family
-                on split_part(observed.series_id, '.', 1) = family.family and family.closed_day_is_holiday
-        ) as series
+            stg.*,
+            family.family is not null and session.session_date is null and coalesce(stg.value, 0) = 0 as is_holiday
+        from {{ ref('stg_observation') }} as stg
+        left join {{ ref('series_family') }} as family
+            on split_part(stg.series_id, '.', 1) = family.family and family.closed_day_is_holiday
         left join {{ source('landing', 'market_session') }} as session
-            on series.calendar = session.calendar and series.event_date = session.session_date
-    ) as closed
-        on stg.series_id = closed.series_id and stg.event_date = closed.event_date
+            on family.calendar = session.calendar and stg.event_date = session.session_date
+    )
 ),
 
 versions as (
@@ -37,19 +26,6 @@ versions as (
 held as (
     select
         versions.*,
-        row_number() over (
-            partition by
-                versions.source_id,
-                versions.series_id,
-                versions.event_date,
-                versions.event_at
-            order by
-                versions.known_from,
-                versions.feed_rank,
-                versions.first_seen,
-                versions.payload_sha256,
-                versions.locator
-        ) as place,
         hold.hold_id,
         hold.released_at
     from versions
@@ -92,17 +68,18 @@ chained as (
         row_number() over every_version as version_no,
         lag(value) over good as previous_value,
         lag(obs_status) over good as previous_status,
+        lag(unit) over good as previous_unit,
         lag(lineage_root) over good as previous_lineage,
         case when is_held then held_until else lead(known_from) over good end as known_to
     from standing
     window
         every_version as (
             partition by source_id, series_id, event_date, event_at
-            order by known_from, feed_rank, first_seen, payload_sha256, locator, is_held desc
+            order by known_from, place, is_held desc
         ),
         good as (
             partition by source_id, series_id, event_date, event_at, is_held
-            order by known_from, feed_rank, first_seen, payload_sha256, locator
+            order by known_from, place
         )
 )
 
@@ -121,6 +98,12 @@ select
     version_no::int as version_no,
     case
         when previous_status is null or is_held then null
+        -- what stood between was withheld, so that nothing changed
+        when
+            (value is not distinct from previous_value)
+            and (unit is not distinct from previous_unit)
+            and obs_status = previous_status
+            then null
         when previous_lineage != lineage_root then 'method_change'
         when previous_value is null then 'first_print'
         -- a printed total is a running sum until the last fund has reported, which takes the night after the session
