@@ -1,12 +1,13 @@
 """Farside Investors: net flows of US spot ETFs by fund and session, US$ million with one decimal.
 
 Never fetched: the site turns servers away and its terms were not found, so a person saves the page. A printed Total is
-the running sum of the cells filled so far; over a row without a reading it is a placeholder.
+the running sum of the cells filled so far; over a row without a reading it is a placeholder. So is a row of zeros while
+the session is open: the table filled 3 February 2026 with 0.0 half an hour after the open and blanked it again.
 """
 
 import re
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ from include.core.shapes import Observation, Parsed
 from include.core.source import Feed, Payload, Release, Source
 
 FIRST = date(2024, 1, 11)  # no US spot fund traded before
+NEW_YORK, CLOSE = ZoneInfo("America/New_York"), time(16)
 NOT_SESSIONS = frozenset({"Fee", "Seed", "Total", "Average", "Maximum", "Minimum"})
 ABSENT = frozenset({"-", ""})
 MAX_TOTAL, MAX_GAP = Decimal(3000), Decimal(2)  # US$ million: one session's total; total against its funds
@@ -33,7 +35,7 @@ def parse(asset: str, required: frozenset[str], payload: Payload) -> Parsed:
     """A saved all-data or recent page of `asset`. Raises `ContractError` unless the table is as it always was."""
     header, *body = _table(payload.body) or [[]]
     columns = _columns(header, required)
-    last = payload.seen_at.astimezone(ZoneInfo("America/New_York")).date()
+    last = payload.seen_at.astimezone(NEW_YORK).date()
     sessions: Sessions = {}
     for event_date, cells in _sessions(body, columns):
         if not_after(event_date, last, "a session of") < FIRST:
@@ -43,7 +45,7 @@ def parse(asset: str, required: frozenset[str], payload: Payload) -> Parsed:
     if not sessions:
         raise refuse("a table without sessions", "G1.empty")
     _complete(sessions)
-    rows = (row for event_date, cells in sessions.items() for row in _rows(asset, event_date, cells))
+    rows = (row for event_date, cells in sessions.items() for row in _rows(asset, event_date, cells, payload.seen_at))
     return page("observation", rows, sessions)
 
 
@@ -106,8 +108,10 @@ def _complete(sessions: Sessions) -> None:
         raise refuse(f"{len(holes)} settled sessions lack a fund that reports before and after", "G1.incomplete")
 
 
-def _rows(asset: str, event_date: date, cells: dict[str, str]) -> Iterator[Observation]:
+def _rows(asset: str, event_date: date, cells: dict[str, str], seen_at: datetime) -> Iterator[Observation]:
     known = {t: number(raw, grouped=True, parens=True) for t, raw in cells.items() if raw not in ABSENT}
+    if not any(known.values()) and seen_at < datetime.combine(event_date, CLOSE, NEW_YORK):
+        known = {"TOTAL": known["TOTAL"]} if "TOTAL" in known else {}
     total = known.get("TOTAL")
     funds = [value for ticker, value in known.items() if ticker != "TOTAL"]
     if total is not None and (abs(total) > MAX_TOTAL or abs(total - sum(funds, Decimal(0))) > MAX_GAP):
@@ -126,6 +130,7 @@ def _feed(name: str, tickers: str, release: Release) -> Feed:
     return Feed(
         name=name, kind="INBOX", clock="etf_flows", shape="observation", media="html",
         parse=partial(parse, asset, frozenset(tickers.split())), restates="window", release=release, revises=True,
+        parser_version="2",
         expects=(f"ETF_FLOW.{asset}.TOTAL",), calendar="NYSE",
         requires=f"save the {asset} ETF flow page of farside.co.uk from a browser into the inbox; it is never fetched",
     )  # fmt: skip
