@@ -1,9 +1,9 @@
 {#- The ladder, no arithmetic: A an origin's own figure or two agreeing measurements, B two lineages on one measurement,
-    C one lineage, D a report or proxy only, X lineages in conflict. -#}
+    C one lineage, D a report or proxy only (an origin that has no figure yet stands behind none), X lineages in conflict. -#}
 {% macro grade(evidence_kind, agreement_status, n_lineages, n_measurements) -%}
     case
         when {{ agreement_status }} = 'conflict' then 'X'
-        when {{ evidence_kind }} = 'report' then 'D'
+        when {{ evidence_kind }} = 'report' or {{ n_lineages }} = 0 then 'D'
         when {{ evidence_kind }} = 'origin' or {{ n_measurements }} >= 2 then 'A'
         when {{ n_lineages }} >= 2 then 'B'
         else 'C'

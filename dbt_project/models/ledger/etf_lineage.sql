@@ -6,6 +6,7 @@ with reading as (
         event_date as session_date,
         split_part(series_id, '.', 2) as asset,
         split_part(series_id, '.', 3) as ticker,
+        {{ evidence_rank('evidence_kind') }} as evidence_rank,
         value
     from {{ ref('observation_known') }}
     where series_id like 'ETF_FLOW.%' and value is not null and evidence_kind != 'report'
@@ -18,6 +19,7 @@ per_source as (
         reading.source_id,
         any_value(weighed.n_funds_listed) as n_funds_listed,
         any_value(weighed.session_aum_usd) as session_aum_usd,
+        min(reading.evidence_rank) as evidence_rank,
         count(*) as n_funds_reported,
         sum(weighed.aum_prev_usd) as reported_aum_usd
     from {{ ref('etf_fund_aum') }} as weighed
@@ -36,6 +38,7 @@ per_source as (
         reading.source_id,
         count(distinct weighed.ticker) as n_funds_listed,
         any_value(weighed.session_aum_usd) as session_aum_usd,
+        min(reading.evidence_rank) as evidence_rank,
         0 as n_funds_reported,
         null::decimal(38, 18) as reported_aum_usd
     from reading
@@ -79,6 +82,7 @@ select
             n_funds_reported > 0 desc,
             completeness_aum desc nulls last,
             n_funds_reported desc,
+            evidence_rank, -- a copy's total never stands before that of a compilation
             source_id
     ) = 1 as is_published
 from scored
