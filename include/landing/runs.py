@@ -113,12 +113,26 @@ def index_of(home: Path, source: Source, feed: Feed, shape: str = "") -> Path:
 
 
 def is_whole(home: Path, source: Source, feed: Feed) -> bool:
-    """Whether every row and page file that the feed's indexes name is there and closed as Parquet."""
+    """Whether the feed's indexes name what its manifest and declaration make of it, in files closed as Parquet.
+
+    Not so after a crash between acknowledgement and derivation, or when a new parser has come.
+    """
+    sightings = Store(home).sightings(source.source_id, feed.name)
     for shape in (feed.shape, "page"):
         index = index_of(home, source, feed, shape)
-        if not index.exists() or not all(map(_closed, (index.parent / n for n in index.read_text("utf-8").split()))):
+        names = index.read_text("utf-8").split() if index.exists() else []
+        if not names or not all(_closed(index.parent / name) for name in names):
+            return False
+        if sightings and not _is_of(source, feed, sightings, names):
             return False
     return True
+
+
+def _is_of(source: Source, feed: Feed, sightings: list[Attempt], names: list[str]) -> bool:
+    spans = dict(name.removesuffix(".parquet").split("__") for name in names if not name.startswith("0"))
+    held = {span: [a for a in sightings if a.seen_at.startswith(span)] for span in spans}
+    whole = sum(map(len, held.values())) == len(sightings)
+    return whole and all(spans[span] == _input_hash(source, feed, held[span]) for span in spans)
 
 
 def _closed(path: Path) -> bool:
