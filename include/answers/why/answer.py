@@ -136,8 +136,8 @@ def _window(con: Con, figure: Figure) -> dict | None:
         "fct_policy_vote": "member_id, official_name, vote, preferred_rate_pct, known_from",
     }[table]
     rows = fetch(con, f"select {columns} from marts.{table} where {where} order by 1 desc")
-    counted = sum(r.get("obs_status", "final") == "final" for r in rows)
-    return {"what": words, "n": len(rows), "n_final": counted, "rows": rows}
+    final = sum(r["obs_status"] == "final" for r in rows) if "obs_status" in columns else None
+    return {"what": words, "n": len(rows), "n_final": final, "rows": rows}
 
 
 def _beside(con: Con, figure: Figure, inputs: list[dict]) -> list[dict]:

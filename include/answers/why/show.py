@@ -107,14 +107,15 @@ def _inputs(page: Page, inputs: list[dict]) -> None:
     for sha, version in payloads.items():
         place = version["path"] or f"{version['source_id']} {sha}: not in this landing zone"
         size = f"  {version['n_bytes']} bytes" if version["n_bytes"] else ""
-        page.say(f"[{number[sha]}] {place}{size}", indent=_INDENT)
+        page.verbatim(f"   [{number[sha]}] {place}{size}")
 
 
 def _window(page: Page, window: dict | None) -> None:
     if not window:
         return
     rows = window["rows"]
-    page.title(f"WINDOW: {window['what']}: {window['n']} rows, {window['n_final']} of them final")
+    final = f", {window['n_final']} of them final" if window["n_final"] is not None else ""
+    page.title(f"WINDOW: {window['what']}: {window['n']} rows{final}")
     shown = rows if len(rows) <= _FOLD + 1 else rows[:_FOLD]
     page.rows(shown)
     if len(shown) < len(rows):
