@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from include.answers.brief import _STYLE
-from include.answers.reader import _printable, _text
+from include.answers.reader import _json, _printable
 
 _INPUT = ("series_id", "event_date", "source_id", "value", "value_raw", "obs_status", "vintage_kind", "known_from",
           "known_to", "locator", "payload")  # fmt: skip
@@ -19,7 +19,9 @@ _INDENT = 3
 
 def cell(value: object) -> str:
     """A value for a reader: exact, without control characters, seconds where an instant has no fraction."""
-    return "" if value is None else _printable(_text(value))
+    if value is None:
+        return ""
+    return _printable(value if isinstance(value, str) else _json(value).strip('"'))
 
 
 class Page:
