@@ -572,6 +572,7 @@ def test_the_task_exists_only_where_a_server_is_named(tmp_path: Path) -> None:
     assert task["retries"] == 2 and task["owner"] == "data-platform"
 
 
+@pytest.mark.timeout(900)
 def test_the_last_task_makes_up_for_what_postgresql_missed(
     running: Server, url: str, pack_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
