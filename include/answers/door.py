@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import polars
 
 _TABLE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
-_STATE = "select seq, cutoff_at from ops.fct_publication order by seq desc limit 1"
 
 
 class Answer:
@@ -69,7 +68,7 @@ class Door:
         self.path, self.seq, self.as_of = path, None, as_of
         if as_of is None:
             try:
-                self.seq, self.as_of = reader.query(self._con, _STATE).fetchone()
+                self.seq, self.as_of = reader.served(self._con)
             except BaseException:
                 self.close()
                 raise
@@ -104,9 +103,7 @@ class Door:
 
 
 def _table(cursor: duckdb.DuckDBPyConnection) -> pa.Table:
-    names = [column[0] for column in cursor.description]
-    if len(set(names)) != len(names):
-        raise reader.refusal("two columns have one name", "sql.columns", "name them apart with AS")
+    reader.names_apart(cursor)
     try:
         return cursor.to_arrow_table()
     except duckdb.Error as error:

@@ -1,22 +1,29 @@
-"""Reading a published warehouse: a locked connection, one question, and its answer as a table, CSV or exact JSON."""
+"""Reading a published warehouse: a locked connection, one question within a limit, and its answer in exact forms."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from time import monotonic
+from typing import Any, BinaryIO, TextIO, TypeVar
 
 import duckdb
 
 from include.core.duckfile import attach, first_line
 from include.core.errors import CapmigError
 
-FORMATS = ("table", "csv", "json")
+FORMATS = ("table", "csv", "json")  # as text; `write_parquet` and `workbook.write` make files
+LIMIT_S, LIMIT_ROWS = 300, 10_000
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-_BATCH = 2000
+_BATCH, _PARQUET_ROWS = 2000, 100_000
 _NUMERIC = re.compile(r"[+-]?[\d.,]+%?")
+_TICK_S = 0.1
+_INTERRUPTED = "sql.interrupted"
+T = TypeVar("T")
 
 
 def connect(path: Path, *, memory_limit: str = "1GB", threads: int = 1) -> duckdb.DuckDBPyConnection:
@@ -41,7 +48,8 @@ def connect(path: Path, *, memory_limit: str = "1GB", threads: int = 1) -> duckd
         attach(con, Path(path), "warehouse")
         con.execute("USE warehouse")
         con.execute("SET TimeZone = 'UTC'")
-        con.execute("SET enable_progress_bar = false")
+        con.execute("SET enable_progress_bar = true")  # counted, so that it can be asked for, and never drawn
+        con.execute("SET enable_progress_bar_print = false")
         con.execute("SET enable_external_access = false")
         con.execute("SET disabled_filesystems = 'LocalFileSystem'")
         con.execute("SET lock_configuration = true")
@@ -66,48 +74,106 @@ def query(
             raise refusal("one SELECT at a time is answered here", "sql.read_only")
         return con.execute(statements[0], dict(params or {}))
     except duckdb.Error as error:
-        raise refusal(first_line(error), "sql.refused") from None
+        raise _refused(error) from None
 
 
-def write(cursor: duckdb.DuckDBPyConnection, fmt: str, out: TextIO) -> None:
+def served(con: duckdb.DuckDBPyConnection) -> tuple[int, datetime]:
+    """The version that a published file is, and its cut-off."""
+    return query(con, "select seq, cutoff_at from ops.fct_publication order by seq desc limit 1").fetchone()
+
+
+def within(
+    con: duckdb.DuckDBPyConnection, seconds: float, work: Callable[[], T], tell: Callable[[float, float], None]
+) -> T:
+    """What `work`, which asks `con` and writes the answer, returns; interrupted after `seconds`, or by Ctrl-C.
+
+    Ten times a second `tell` hears the seconds spent and the percentage done (0 or less: not known).
+    The connection stays usable. Raises `CapmigError` naming the limit; `KeyboardInterrupt` once the query has stopped.
+    """
+    started, late = monotonic(), False
+    with ThreadPoolExecutor(1) as pool:  # the engine holds the thread that asks; this one hears the keyboard
+        running = pool.submit(work)
+        try:
+            while wait([running], _TICK_S).not_done:
+                spent = monotonic() - started
+                late = late or spent > seconds
+                if late:
+                    con.interrupt()  # again and again: it may come between two batches
+                else:
+                    tell(spent, con.query_progress())
+            return running.result()
+        except KeyboardInterrupt:
+            while wait([running], _TICK_S).not_done:
+                con.interrupt()
+            raise
+        except CapmigError as error:
+            if late and error.rule == _INTERRUPTED:
+                raise refusal(f"no whole answer after {seconds:g} s, the limit", "sql.limit_seconds",
+                              "narrow the statement, or raise --limit-seconds") from None  # fmt: skip
+            raise
+
+
+def write(cursor: duckdb.DuckDBPyConnection, fmt: str, out: TextIO, *, limit_rows: int = 0) -> None:
     """Write an answer to `out` as `table`, `csv` or `json`, and nothing else.
+
+    A table of more than `limit_rows` rows (0: no limit) shows that many and says how many there are.
 
     Exact in every format: decimals are written out, never as floats and without trailing zeros; timestamps as
     ISO 8601 in UTC with `Z`, dates as ISO dates. NULL is `null` in JSON, nothing in CSV, an empty cell in a table.
     In CSV, text that a spreadsheet would run as a formula gets a leading apostrophe.
     """
+    if fmt not in FORMATS:
+        raise refusal(f"no format {fmt}", "sql.format", f"use one of {', '.join(FORMATS)}")
     try:
-        {"table": _write_table, "csv": _write_csv, "json": rows_as_json}[fmt](cursor, out)
-    except KeyError:
-        raise refusal(f"no format {fmt}", "sql.format", f"use one of {', '.join(FORMATS)}") from None
+        if fmt == "table":
+            _write_table(cursor, out, limit_rows)
+        else:
+            {"csv": _write_csv, "json": rows_as_json}[fmt](cursor, out)
     except duckdb.Error as error:
-        raise refusal(first_line(error), "sql.refused") from None
+        raise _refused(error) from None
+
+
+def write_parquet(cursor: duckdb.DuckDBPyConnection, out: BinaryIO) -> None:
+    """Write an answer as one Parquet file, a batch at a time: decimals exact, instants in UTC."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names_apart(cursor)
+    try:
+        batches = cursor.to_arrow_reader(_PARQUET_ROWS)
+        if odd := [field.name for field in batches.schema if isinstance(field.type, pa.BaseExtensionType)]:
+            raise refusal(f"Parquet has no type for {odd[0]}", "sql.parquet", "cast the column to VARCHAR")
+        with pq.ParquetWriter(out, batches.schema, compression="zstd") as file:
+            for batch in batches:
+                file.write_batch(batch)
+    except pa.ArrowNotImplementedError as error:
+        raise refusal(first_line(error), "sql.parquet", "cast the column to VARCHAR") from None
+    except (duckdb.Error, pa.ArrowException) as error:  # what DuckDB says on the way comes through Arrow
+        raise _refused(error) from None
 
 
 def rows_as_json(cursor: duckdb.DuckDBPyConnection, out: TextIO) -> None:
     """Write one JSON array of row objects, a row a line."""
-    names = _names(cursor)
-    if len(set(names)) != len(names):
-        raise refusal("two columns have one name", "sql.columns", "name them apart with AS")
+    names = names_apart(cursor)
     keys = [json.dumps(name, ensure_ascii=False) for name in names]
     separator = "[\n"
-    for row in _rows(cursor):
+    for row in rows_of(cursor):
         out.write(separator + "{" + ", ".join(f"{k}: {_json(v)}" for k, v in zip(keys, row, strict=True)) + "}")
         separator = ",\n"
     out.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
 def _write_csv(cursor: duckdb.DuckDBPyConnection, out: TextIO) -> None:
-    out.write(",".join(map(_csv_cell, _names(cursor))) + "\n")
-    for row in _rows(cursor):
-        out.write(",".join(map(_csv_cell, row)) + "\n")
+    shown = _printable if out.isatty() else str
+    for row in chain([_names(cursor)], rows_of(cursor)):
+        out.write(shown(",".join(map(_csv_cell, row))) + "\n")
 
 
 def _csv_cell(value: Any) -> str:
     # The csv module writes None and "" alike; absent and empty are two things.
     if value is None:
         return ""
-    text = _text(value)
+    text = plain_text(value)
     if isinstance(value, str):
         if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _NUMERIC.fullmatch(text):
             text = "'" + text
@@ -116,7 +182,7 @@ def _csv_cell(value: Any) -> str:
     return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
 
 
-def _write_table(cursor: duckdb.DuckDBPyConnection, out: TextIO) -> None:
+def _write_table(cursor: duckdb.DuckDBPyConnection, out: TextIO, limit_rows: int) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -126,18 +192,32 @@ def _write_table(cursor: duckdb.DuckDBPyConnection, out: TextIO) -> None:
     for name, kind in zip(_names(cursor), [str(c[1]) for c in cursor.description], strict=True):
         number = any(word in kind for word in ("NUMBER", "DECIMAL", "INT", "DOUBLE", "FLOAT"))
         table.add_column(Text(_printable(name)), justify="right" if number else "left", overflow="fold")
-    for row in _rows(cursor):
-        table.add_row(*(Text("" if v is None else _printable(_text(v))) for v in row))
+    n_rows = 0
+    for n_rows, row in enumerate(rows_of(cursor), 1):  # noqa: B007
+        if n_rows <= limit_rows or not limit_rows:
+            table.add_row(*(Text("" if v is None else _printable(plain_text(v))) for v in row))
     console = Console(file=out, width=None if out.isatty() else 100_000)
     console.print(table)
-    console.print(Text(f"{table.row_count} row{'' if table.row_count == 1 else 's'}"))
+    said = f"{n_rows} row{'' if n_rows == 1 else 's'}"
+    if table.row_count < n_rows:
+        said += f", of which the first {table.row_count} are shown: --limit-rows 0 shows all, --format csv writes all"
+    console.print(Text(said))
 
 
 def _names(cursor: duckdb.DuckDBPyConnection) -> list[str]:
     return [column[0] for column in cursor.description]
 
 
-def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple]:
+def names_apart(cursor: duckdb.DuckDBPyConnection) -> list[str]:
+    """The names of an answer's columns, where the form needs them to differ."""
+    names = _names(cursor)
+    if len(set(names)) != len(names):
+        raise refusal("two columns have one name", "sql.columns", "name them apart with AS")
+    return names
+
+
+def rows_of(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple]:
+    """An answer's rows, a batch at a time."""
     while batch := cursor.fetchmany(_BATCH):
         yield from batch
 
@@ -148,17 +228,17 @@ def _json(value: Any) -> str:
     if isinstance(value, float) and value - value != 0:
         raise refusal("JSON has no NaN and no infinity", "sql.not_finite", "cast the column to VARCHAR")
     if isinstance(value, int | float | Decimal):
-        return _text(value)
+        return plain_text(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_json, value)) + "]"
     if isinstance(value, dict):
-        return (
-            "{" + ", ".join(f"{json.dumps(_text(k), ensure_ascii=False)}: {_json(v)}" for k, v in value.items()) + "}"
-        )
-    return json.dumps(_text(value), ensure_ascii=False)
+        pairs = (f"{json.dumps(plain_text(k), ensure_ascii=False)}: {_json(v)}" for k, v in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    return json.dumps(plain_text(value), ensure_ascii=False)
 
 
-def _text(value: Any) -> str:
+def plain_text(value: Any) -> str:
+    """A value as text, exact: no exponent, no trailing zeros, instants in UTC with `Z`."""
     if isinstance(value, Decimal):
         text = format(value, "f")
         return text.rstrip("0").rstrip(".") if "." in text else text
@@ -178,4 +258,10 @@ def _printable(text: str) -> str:
 
 
 def refusal(message: str, rule: str, action: str = "correct the statement; `capmig sql` reads and never writes"):
-    return CapmigError(message, source="sql", rule=rule, action=action)
+    """The error of a question that is not answered. What the engine quotes cannot steer the terminal."""
+    return CapmigError(_printable(message), source="sql", rule=rule, action=action)
+
+
+def _refused(error: Exception) -> CapmigError:
+    said = first_line(error)
+    return refusal(said, _INTERRUPTED if said.startswith("INTERRUPT") else "sql.refused")
