@@ -10,9 +10,11 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import shutil
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -42,6 +44,7 @@ from include.warehouse import gates, holds, journal, publish
 from include.warehouse.build import Build
 
 MAX_PAGES = 2000
+REPORT = "report/index.html"  # under serve/
 PARSED_ROWS = 2_000_000  # about 300 MB of Arrow; beyond it the derivation parses again
 Progress = Callable[[str], None]
 
@@ -360,7 +363,45 @@ def publish_step(settings: Settings, run_id: str) -> dict:
     journal.append(home, "gate_result", results)
     journal.append(home, "publication", [publication])
     journal.append(home, "model_run", [r for r in _frozen(made, "model_run") if r["run_id"] == run_id])
+    report_step(settings)
     return {"run_id": run_id, "seq": published.seq, "marts_hash": publication["marts_hash"]}
+
+
+def report_step(settings: Settings) -> bool:
+    """Rebuild `serve/report/index.html` of the served version. False if it could not be: told by `run` and in `ops`.
+
+    It comes after the swap and never raises: what is published stays published, and an old page says its own age.
+    """
+    home = settings.home
+    served = publish.current(home)
+    if served is None:
+        return False
+    try:
+        from include.answers import report  # charts take long to import
+
+        page = report.page(served.path / publish.FILE, cache=home / "build" / "cache")
+        return publish.place(home, served.seq, REPORT, page)
+    except Exception as error:  # whatever is wrong with a page must not become a failed publish
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        said = {"run_id": served.run_id, "rule_id": "G0.report", "check_name": "the_report_is_of_this_version",
+                "subject": REPORT, "outcome": "label", "evidence": why, "n_evaluated": 1,
+                "n_failed": 1, "owner": "operator", "checked_at": settings.clock}  # fmt: skip
+        with suppress(OSError, CapmigError):
+            key = {k: said[k] for k in ("run_id", "rule_id", "check_name", "subject")}
+            if not any(key.items() <= r.items() for r in journal.rows(home, "gate_result")):  # one result a run
+                journal.append(home, "gate_result", [said])
+        return False
+
+
+def _report_line(home: Path, seq: int) -> str:
+    """Where the report page is, or which version it is of and why it is not of the served one."""
+    path = publish.serve_dir(home) / REPORT
+    with suppress(OSError):
+        found = re.search(rb'<meta name="version" content="(\d+)">', path.read_bytes()[:4000])
+        if found and int(found[1]) == seq:
+            return f"REPORT {path}"
+    why = [r["evidence"] for r in journal.rows(home, "gate_result") if r["rule_id"] == "G0.report"][-1:]
+    return f"REPORT not of version {seq}: {why[0] if why else 'it was not made'} [G0.report]"
 
 
 def publish_postgres(settings: Settings) -> dict:
@@ -457,6 +498,7 @@ def run_summary(settings: Settings, before: tuple[dict[tuple[str, str], int], in
         said = "unchanged: same inputs, same hash" if served.seq == before[1] else "published now"
         lines.append(f"SERVED version {served.seq}, marts {served.meta['marts_hash'][:12]}, as known at "
                      f"{served.meta['cutoff_at']}, {said}")  # fmt: skip
+        lines.append(_report_line(settings.home, served.seq))
     return "\n".join(lines) + "\n"
 
 
@@ -476,6 +518,7 @@ def upkeep(settings: Settings) -> dict:
     problems = verify(settings)
     if any(p.startswith("serve/warehouse.duckdb") for p in problems):
         publish.restore_good(settings.home)
+    report_step(settings)  # a page that failed, was lost, or is of a version rolled back is made again
     for kept in sorted((settings.home / "build" / "asof").glob("*.duckdb"), key=lambda p: p.stat().st_mtime)[:-20]:
         kept.unlink()
     return {"problems": problems[:20], "n_problems": len(problems), "swept": builds.sweep(settings.home)}

@@ -127,6 +127,22 @@ def publish(
         return _known(path)
 
 
+def place(home: Path, seq: int, name: str, data: bytes) -> bool:
+    """Put `serve/<name>`, made from version `seq`, beside the served file, as a whole. False if another is served.
+
+    Making it may take long, so the caller does that outside the lock; a later publish is not overtaken by it.
+    """
+    with _reported(name), _locked(home):
+        served = current(home)
+        if served is None or served.seq != seq:
+            return False
+        path = serve_dir(home) / name
+        disk.make_dir(path.parent)
+        if not path.is_file() or path.read_bytes() != data:
+            disk.write_over(path, data)
+        return True
+
+
 def rollback(home: Path, seq: int | None = None) -> Publication:
     """Serve version `seq`, or the newest whole one before the served. Raises `PublishError` if there is none."""
     with _reported("rollback"), _locked(home):
