@@ -201,8 +201,9 @@ _STANDS = (("grade", "Grade", "grade"), ("who", "Who says it", "who"), ("counts"
 COLUMNS = {
     "flow": (("session_date", "Session", "day"), ("net_flow_usd", "m USD", "usd"), ("obs_status", "Status", "status"),
              ("n_funds_reported", "Funds", "funds"), ("known_from", "Known since (UTC)", "instant"),
-             ("grade_today", "Grade", "grade"), *_STANDS[1:], ("agreement_status", "Agreement", "status"),
-             ("others", "Beside it, m USD", "others")),
+             ("grade_today", "Grade, cut-off", "grade"), *_STANDS[1:],
+             ("agreement_status", "Agreement, cut-off", "status"),
+             ("others", "Beside it at the cut-off, m USD", "others")),
     "first": (("session_date", "Session", "day"), ("first_usd", "First print, m USD", "usd"),
               ("hours_to_first", "hours after close", "num"), ("newest_usd", "Newest, m USD", "usd"),
               ("hours_to_newest", "hours after close", "num"), ("change_usd", "Change, m USD", "usd"),
