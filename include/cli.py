@@ -1,18 +1,22 @@
 """`capmig`: run, status, sql, why, brief, import, build, publish, rollback. Errors are one line on standard error."""
 
 import os
+import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from include.core.clock import parse_instant
 from include.core.errors import CapmigError, ConfigError
 from include.settings import Settings, load
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 app = typer.Typer(
     add_completion=False,
@@ -119,48 +123,152 @@ def run(
 
 @app.command()
 def status(
+    number: Annotated[
+        int | None,
+        typer.Argument(metavar="[N]", help="with --diff the newer version, default the served; with --watch seconds"),
+    ] = None,
     sources: Annotated[bool, typer.Option("--sources", help="every feed: last outcome, age, terms, requests")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="check every stored byte against its checksum")] = False,
+    diff: Annotated[
+        int | None, typer.Option("--diff", metavar="SEQ", help="what changed since this kept version, by key")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="draw it again every 10 s, or every N s, until Ctrl-C")
+    ] = False,
 ) -> None:
     """What is served, how old it is, what is held; with --sources, the state of every feed."""
     from include import pipeline
     from include.answers import status as answers
 
     settings = load()
+    if number is not None and (number < 1 or not (watch or diff)):
+        raise ConfigError("a number belongs to --diff or --watch, and is 1 or more", rule="cli.number",
+                          action="capmig status --diff SEQ [SEQ2], or capmig status --watch [SECONDS]")  # fmt: skip
     if verify:
         problems = pipeline.verify(settings)
         sys.stdout.write("".join(f"{p}\n" for p in problems) or "every stored file is as it was written\n")
         raise typer.Exit(1 if problems else 0)
+    if diff is not None:
+        sys.stdout.write(_what_changed(settings, diff, number))
+        return
+    draw = answers.sources if sources else answers.overview
+    if watch:
+        _watch(lambda: draw(_warehouse(settings, "")), number or 10)
+    else:
+        sys.stdout.write(draw(_warehouse(settings, "")))
+
+
+def _what_changed(settings: Settings, older: int, newer: int | None) -> str:
+    """The publications between two versions, then the difference of their tables."""
+    from include.answers import diff
+    from include.warehouse import publish
+    from include.warehouse.keys import keys
+
     served = _warehouse(settings, "")
-    sys.stdout.write(answers.sources(served) if sources else answers.overview(served))
+    kept = {version.seq: version for version in publish.versions(settings.home)}
+    if newer is None and (now := publish.current(settings.home)):
+        newer = now.seq
+    for seq in (older, newer):
+        if seq not in kept:
+            raise ConfigError(f"there is no version {seq}", rule="status.diff",
+                              action=f"choose of {', '.join(map(str, kept)) or 'none: publish first'}")  # fmt: skip
+    columns = {name: key.columns for name, key in keys().items()}
+    changes = diff.compare(kept[older].path, kept[newer].path, columns)
+    return (
+        f"From version {older} to version {newer}\n{diff.changelog(served, *sorted((older, newer)))}\n"
+        f"Rows\n{diff.show(changes, len(kept[newer].rows))}"
+    )
+
+
+def _watch(draw: Callable[[], str], seconds: float) -> None:
+    """Frames until Ctrl-C, cut to the terminal; what cannot be drawn now is said, and tried again."""
+    live = sys.stdout.isatty()
+    with suppress(KeyboardInterrupt):
+        while True:
+            try:
+                frame = draw()
+            except CapmigError as error:
+                frame = f"{error}\n"
+            if live:
+                width, height = shutil.get_terminal_size()
+                lines = [f"every {seconds} s, Ctrl-C leaves", *frame.splitlines()]
+                frame = "\033[H\033[J" + "\n".join(line[: width - 1] for line in lines[: height - 1]) + "\n"
+            sys.stdout.write(frame)
+            sys.stdout.flush()
+            time.sleep(seconds)
 
 
 @app.command()
 def sql(
-    statement: Annotated[str, typer.Argument(metavar="SQL", help="one SELECT; `-` reads it from standard input")],
+    statement: Annotated[
+        str,
+        typer.Argument(metavar="[SQL]", help="one SELECT; `-` reads standard input; none opens a shell at a terminal"),
+    ] = "",
     as_of: AsOf = "",
-    fmt: Annotated[str, typer.Option("--format", help="table, csv or json")] = "table",
+    fmt: Annotated[
+        str,
+        typer.Option("--format", help="table, csv or json; parquet and xlsx with --output, whose ending may say it"),
+    ] = "",
     output: Annotated[Path | None, typer.Option("--output", help="write the answer to this file")] = None,
+    limit_seconds: Annotated[float, typer.Option("--limit-seconds", help="stop a query after this long")] = 300,
+    limit_rows: Annotated[
+        int, typer.Option("--limit-rows", help="rows that a table shows, the rest is counted; 0 for all")
+    ] = 10_000,
 ) -> None:
-    """Ask the warehouse. Read-only and locked; decimals are exact in every format."""
+    """Ask the warehouse, in one statement or in a shell. Read-only and locked; decimals are exact in every format."""
     from include.answers import reader
 
-    if fmt not in reader.FORMATS:
-        raise ConfigError(f"no format {fmt[:20]!r}", rule="cli.format", action="use table, csv or json")
-    text = sys.stdin.read() if statement == "-" else statement
-    with reader.connect(_warehouse(load(), as_of)) as con:
-        cursor = reader.query(con, text)
-        if output is None:
-            reader.write(cursor, fmt, sys.stdout)
-        else:
-            _to_file(output, lambda out: reader.write(cursor, fmt, out))
+    fmt = _form(fmt, output, reader.FORMATS)
+    if limit_seconds <= 0 or limit_rows < 0:
+        raise ConfigError("a limit is a positive number", rule="cli.limit", action="--limit-rows 0 shows every row")
+    settings = load()
+    if not statement and output is None and sys.stdin.isatty():
+        from include.answers.shell import Shell
+
+        Shell(lambda at: _warehouse(settings, at), settings.home / "sql_history", sys.stdout, sys.stderr, fmt,
+              limit_seconds, limit_rows, as_of).run()  # fmt: skip
+        return
+    text = sys.stdin.read() if statement in ("", "-") else statement
+    with reader.connect(_warehouse(settings, as_of)) as con:
+
+        def work(out: TextIO) -> None:
+            if output is None:
+                reader.write(reader.query(con, text), fmt, out, limit_rows=limit_rows)
+            elif fmt == "xlsx":
+                _workbook(con, text, output, settings, as_of)
+            elif fmt == "parquet":
+                _to_file(output, lambda file: reader.write_parquet(reader.query(con, text), file), binary=True)
+            else:
+                _to_file(output, lambda file: reader.write(reader.query(con, text), fmt, file))
+
+        reader.within(con, limit_seconds, work, out=sys.stdout, line=sys.stderr)
 
 
-def _to_file(path: Path, write) -> None:
+def _form(fmt: str, output: Path | None, texts: tuple[str, ...]) -> str:
+    """The format that is asked for, else what the file's ending says, else a table."""
+    forms = (*texts, "parquet", "xlsx")
+    ending = output.suffix[1:].lower() if output else ""
+    fmt = fmt or (ending if ending in forms else "table")
+    if fmt not in forms:
+        raise ConfigError(f"no format {fmt[:20]!r}", rule="cli.format", action=f"use one of {', '.join(forms)}")
+    if fmt not in texts and output is None:
+        raise ConfigError(f"{fmt} is a file, not text", rule="cli.format", action=f"add --output answer.{fmt}")
+    return fmt
+
+
+def _workbook(con: "DuckDBPyConnection", text: str, output: Path, settings: Settings, as_of: str) -> None:
+    from include.answers import reader, workbook
+
+    seq, cutoff = (None, parse_instant(as_of, key="--as-of")) if as_of else reader.served(con)
+    asked = workbook.Asked(text.strip(), seq, cutoff, settings.clock)
+    _to_file(output, lambda file: workbook.write(con, asked, file), binary=True)
+
+
+def _to_file(path: Path, write: Callable, *, binary: bool = False) -> None:
     """Write beside the target and move over it, so that a failed answer leaves no half file."""
     temp = path.with_name(f".{path.name}.part")
     try:
-        with temp.open("w", encoding="utf-8", newline="") as out:
+        with temp.open("wb") if binary else temp.open("w", encoding="utf-8", newline="") as out:
             write(out)
         temp.replace(path)
     except OSError as error:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,7 +21,7 @@ LIMIT_S, LIMIT_ROWS = 300, 10_000
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 _BATCH, _PARQUET_ROWS = 2000, 100_000
 _NUMERIC = re.compile(r"[+-]?[\d.,]+%?")
-_TICK_S = 0.1
+_TICK_S, _PATIENCE_S = 0.1, 2
 _INTERRUPTED = "sql.interrupted"
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ def query(
             raise refusal("one SELECT at a time is answered here", "sql.read_only")
         return con.execute(statements[0], dict(params or {}))
     except duckdb.Error as error:
-        raise _refused(error) from None
+        raise refused(error) from None
 
 
 def served(con: duckdb.DuckDBPyConnection) -> tuple[int, datetime]:
@@ -83,16 +83,16 @@ def served(con: duckdb.DuckDBPyConnection) -> tuple[int, datetime]:
 
 
 def within(
-    con: duckdb.DuckDBPyConnection, seconds: float, work: Callable[[], T], tell: Callable[[float, float], None]
+    con: duckdb.DuckDBPyConnection, seconds: float, work: Callable[[TextIO], T], *, out: TextIO, line: TextIO
 ) -> T:
-    """What `work`, which asks `con` and writes the answer, returns; interrupted after `seconds`, or by Ctrl-C.
+    """What `work`, which asks `con` and writes to the `out` it is given, returns; stopped after `seconds` or by Ctrl-C.
 
-    Ten times a second `tell` hears the seconds spent and the percentage done (0 or less: not known).
-    The connection stays usable. Raises `CapmigError` naming the limit; `KeyboardInterrupt` once the query has stopped.
+    Who waits at a terminal for more than two seconds sees the time spent, and the share done where it is known, on
+    `line`. The connection stays usable. Raises `CapmigError` naming the limit; `KeyboardInterrupt` once it has stopped.
     """
-    started, late = monotonic(), False
+    started, late, told = monotonic(), False, _Waiting(out, line)
     with ThreadPoolExecutor(1) as pool:  # the engine holds the thread that asks; this one hears the keyboard
-        running = pool.submit(work)
+        running = pool.submit(work, told)
         try:
             while wait([running], _TICK_S).not_done:
                 spent = monotonic() - started
@@ -100,7 +100,7 @@ def within(
                 if late:
                     con.interrupt()  # again and again: it may come between two batches
                 else:
-                    tell(spent, con.query_progress())
+                    told.tell(spent, con.query_progress())
             return running.result()
         except KeyboardInterrupt:
             while wait([running], _TICK_S).not_done:
@@ -111,6 +111,39 @@ def within(
                 raise refusal(f"no whole answer after {seconds:g} s, the limit", "sql.limit_seconds",
                               "narrow the statement, or raise --limit-seconds") from None  # fmt: skip
             raise
+        finally:
+            told.wipe()
+
+
+class _Waiting:
+    """An output that wipes the moving line before the answer's first word."""
+
+    def __init__(self, out: TextIO, line: TextIO):
+        self._out, self._line, self._moving = out, line, False
+        self._answering = not line.isatty()
+
+    def tell(self, spent: float, percent: float) -> None:
+        if spent > _PATIENCE_S and not self._answering:
+            self._moving = True
+            self._line.write(f"\r\033[K{spent:6.1f}s" + (f"  {percent:.0f} %" if percent > 0 else "  asking"))
+            self._line.flush()
+
+    def wipe(self) -> None:
+        self._answering = True
+        if self._moving:
+            self._moving = False
+            self._line.write("\r\033[K")
+            self._line.flush()
+
+    def write(self, text: str) -> int:
+        self.wipe()
+        return self._out.write(text)
+
+    def flush(self) -> None:
+        self._out.flush()
+
+    def isatty(self) -> bool:
+        return self._out.isatty()
 
 
 def write(cursor: duckdb.DuckDBPyConnection, fmt: str, out: TextIO, *, limit_rows: int = 0) -> None:
@@ -130,7 +163,7 @@ def write(cursor: duckdb.DuckDBPyConnection, fmt: str, out: TextIO, *, limit_row
         else:
             {"csv": _write_csv, "json": rows_as_json}[fmt](cursor, out)
     except duckdb.Error as error:
-        raise _refused(error) from None
+        raise refused(error) from None
 
 
 def write_parquet(cursor: duckdb.DuckDBPyConnection, out: BinaryIO) -> None:
@@ -149,7 +182,7 @@ def write_parquet(cursor: duckdb.DuckDBPyConnection, out: BinaryIO) -> None:
     except pa.ArrowNotImplementedError as error:
         raise refusal(first_line(error), "sql.parquet", "cast the column to VARCHAR") from None
     except (duckdb.Error, pa.ArrowException) as error:  # what DuckDB says on the way comes through Arrow
-        raise _refused(error) from None
+        raise refused(error) from None
 
 
 def rows_as_json(cursor: duckdb.DuckDBPyConnection, out: TextIO) -> None:
@@ -183,25 +216,37 @@ def _csv_cell(value: Any) -> str:
 
 
 def _write_table(cursor: duckdb.DuckDBPyConnection, out: TextIO, limit_rows: int) -> None:
+    numbers = {
+        place
+        for place, column in enumerate(cursor.description)
+        if any(word in str(column[1]) for word in ("NUMBER", "DECIMAL", "INT", "DOUBLE", "FLOAT"))
+    }
+    n_rows = print_table(_names(cursor), rows_of(cursor), out, numbers=numbers, limit_rows=limit_rows)
+    said = f"{n_rows} row{'' if n_rows == 1 else 's'}"
+    if 0 < limit_rows < n_rows:
+        said += f", of which the first {limit_rows} are shown: --limit-rows 0 shows all, --format csv writes all"
+    out.write(said + "\n")
+
+
+def print_table(
+    names: Iterable[str], rows: Iterable[tuple], out: TextIO, *, numbers: Container[int] = (), limit_rows: int = 0
+) -> int:
+    """Draw rows, the first `limit_rows` of them (0: all); how many there are. `numbers`: columns, by place."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name, kind in zip(_names(cursor), [str(c[1]) for c in cursor.description], strict=True):
-        number = any(word in kind for word in ("NUMBER", "DECIMAL", "INT", "DOUBLE", "FLOAT"))
-        table.add_column(Text(_printable(name)), justify="right" if number else "left", overflow="fold")
+    for place, name in enumerate(names):
+        table.add_column(Text(_printable(name)), justify="right" if place in numbers else "left", overflow="fold")
     n_rows = 0
-    for n_rows, row in enumerate(rows_of(cursor), 1):  # noqa: B007
+    for row in rows:
+        n_rows += 1
         if n_rows <= limit_rows or not limit_rows:
             table.add_row(*(Text("" if v is None else _printable(plain_text(v))) for v in row))
-    console = Console(file=out, width=None if out.isatty() else 100_000)
-    console.print(table)
-    said = f"{n_rows} row{'' if n_rows == 1 else 's'}"
-    if table.row_count < n_rows:
-        said += f", of which the first {table.row_count} are shown: --limit-rows 0 shows all, --format csv writes all"
-    console.print(Text(said))
+    Console(file=out, width=None if out.isatty() else 100_000).print(table)
+    return n_rows
 
 
 def _names(cursor: duckdb.DuckDBPyConnection) -> list[str]:
@@ -262,6 +307,7 @@ def refusal(message: str, rule: str, action: str = "correct the statement; `capm
     return CapmigError(_printable(message), source="sql", rule=rule, action=action)
 
 
-def _refused(error: Exception) -> CapmigError:
+def refused(error: Exception) -> CapmigError:
+    """What the engine says, as the error of a question that is not answered."""
     said = first_line(error)
     return refusal(said, _INTERRUPTED if said.startswith("INTERRUPT") else "sql.refused")
