@@ -1,24 +1,23 @@
-"""Airflow: backfill, by hand: fetch a window of one feed again, a month a task."""
+"""Airflow: backfill, by hand: fetch the recorded backfills that are not done, or one of them, a month a task."""
 
 from airflow.sdk import DAG, Param
 
 from include.orchestration import tasks
 from include.orchestration.assets import BACKFILL
 from include.orchestration.factory import DOMAINS, announced, common
-from include.sources import feeds
 
-WINDOWS = sorted({(s.source_id, f.name) for s, f in feeds() if f.kind == "WINDOW"})
+NAME = "^([a-z0-9][a-z0-9-]{0,79})?$"  # as include.landing.backfills has it; nothing else reaches a task
 
 with DAG(
     dag_id="backfill",
-    description="Fetch a window of one feed again",
+    description="Fetch windows of feeds again, as recorded",
     schedule=None,
     params={
-        "source": Param(type="string", enum=sorted({source for source, _ in WINDOWS}), description="who is asked"),
-        "feed": Param(type="string", enum=sorted({feed for _, feed in WINDOWS}), description="one of its feeds"),
-        "start": Param(type="string", format="date", description="first day"),
-        "end": Param(type="string", format="date", description="day after the last"),
+        "file": Param(
+            "", type="string", pattern=NAME, description="a file of include/backfills, without .toml; empty: all"
+        ),
+        "again": Param(False, type="boolean", description="also what is done already"),
     },
     **common("backfill", tags=[*DOMAINS, "tier:3"]),
 ):
-    tasks.land_window.expand_kwargs(tasks.months()) >> announced(BACKFILL)
+    tasks.land_month.expand_kwargs(tasks.months()) >> announced(BACKFILL)

@@ -9,6 +9,7 @@ publish swap the served file and keep the version
 import hashlib
 import inspect
 import json
+import logging
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from include.answers import status
 from include.answers.why import Landed, Locate
 from include.core import disk
 from include.core.clock import iso, parse_instant, stamp
@@ -34,7 +36,7 @@ from include.core.errors import (
 )
 from include.core.parse import inflate, sniff
 from include.core.source import Feed, Source, Window
-from include.landing import inbox, runs
+from include.landing import backfills, inbox, runs
 from include.landing.http import Client
 from include.landing.store import ACCEPTED, Attempt, Store, attempt_of, outcome_rows
 from include.settings import Settings, is_loopback
@@ -45,8 +47,11 @@ from include.warehouse.build import Build
 
 MAX_PAGES = 2000
 REPORT = "report/index.html"  # under serve/
+STATUS, BADGE = "status.json", "badge.svg"  # the same
+BEAT_EVERY = timedelta(minutes=5)  # the canary's; silent for three of them is an alarm
 PARSED_ROWS = 2_000_000  # about 300 MB of Arrow; beyond it the derivation parses again
 Progress = Callable[[str], None]
+log = logging.getLogger("capmig.pipeline")
 
 
 def quiet(_: str) -> None:
@@ -364,6 +369,7 @@ def publish_step(settings: Settings, run_id: str) -> dict:
     journal.append(home, "publication", [publication])
     journal.append(home, "model_run", [r for r in _frozen(made, "model_run") if r["run_id"] == run_id])
     report_step(settings)
+    status_step(settings)
     return {"run_id": run_id, "seq": published.seq, "marts_hash": publication["marts_hash"]}
 
 
@@ -391,6 +397,56 @@ def report_step(settings: Settings) -> bool:
             if not any(key.items() <= r.items() for r in journal.rows(home, "gate_result")):  # one result a run
                 journal.append(home, "gate_result", [said])
         return False
+
+
+def status_step(settings: Settings, at: datetime | None = None) -> bool:
+    """Write `serve/status.json` and the badge of the served version. False if they could not be; never raises.
+
+    The canary is judged at `at`, else at the instant of the publication: so the same version gives the same bytes.
+    """
+    home = settings.home
+    try:
+        served = publish.current(home)
+        if served is None:
+            return False
+        said = status.machine(served.path / publish.FILE, canary(home, at or served.published_at))
+        placed = publish.place(home, served.seq, STATUS, said)
+        return placed and publish.place(home, served.seq, BADGE, status.badge(said))
+    except Exception as error:  # a monitor's file must not make a publish fail
+        log.warning("status.json was not written: %s: %s", type(error).__name__, error)
+        return False
+
+
+def beat(settings: Settings) -> str:
+    """The canary's heartbeat: a task ran at this instant. Returns it."""
+    disk.make_dir(settings.home)
+    disk.write_over(settings.home / "heartbeat", f"{iso(settings.clock)}\n".encode())
+    return iso(settings.clock)
+
+
+def canary(home: Path, at: datetime, *, up_since: datetime | None = None) -> dict | None:
+    """When a scheduled task last ran, its age in seconds at `at`, and whether that is too long ago.
+
+    None if none ever ran here, unless a scheduler is known to be up since `up_since`.
+    """
+    beat_at = None
+    with suppress(OSError, ValueError, CapmigError):
+        beat_at = parse_instant((home / "heartbeat").read_text(encoding="utf-8"))
+    since = max((instant for instant in (beat_at, up_since) if instant), default=None)
+    if since is None:
+        return None
+    age = max(at - since, timedelta(0))
+    return {"beat_at": beat_at and iso(beat_at), "judged_at": iso(at), "age_s": int(age.total_seconds()),
+            "stale": age > 3 * BEAT_EVERY}  # fmt: skip
+
+
+def canary_line(settings: Settings) -> str:
+    """The canary in one line for a terminal; "" where no scheduler ever ran."""
+    state = canary(settings.home, settings.clock)
+    if state is None:
+        return ""
+    alarm = " STALE: no scheduler runs tasks, though its health may be green; see include/runbooks/canary.md"
+    return f"\nScheduler\nlast ran a task at {state['beat_at']}, {state['age_s']} s ago{alarm * state['stale']}\n"
 
 
 def _report_line(home: Path, seq: int) -> str:
@@ -445,6 +501,11 @@ def backfill(
     settings: Settings, source_id: str, feed_name: str, start: date, end: date, *, run_id: str
 ) -> list[Attempt]:
     """Fetch `[start, end)` of a WINDOW feed again. Snapshots cannot be had again and are refused."""
+    _window_feed(source_id, feed_name, start, end)
+    return land(settings, source_id, feed_name, run_id=run_id, window=Window(start=start, end=end, at=settings.clock))
+
+
+def _window_feed(source_id: str, feed_name: str, start: date, end: date) -> None:
     _, feed = find_feed(source_id, feed_name)
     if feed.kind != "WINDOW" or start >= end:
         why = (
@@ -453,7 +514,38 @@ def backfill(
             else f"{feed_name} is {feed.kind}: its past cannot be fetched"
         )
         raise ConfigError(why, source=source_id, rule="L.backfill", action="give a WINDOW feed and start < end")
-    return land(settings, source_id, feed_name, run_id=run_id, window=Window(start=start, end=end, at=settings.clock))
+
+
+def backfills_due(settings: Settings, name: str = "", *, again: bool = False) -> list[backfills.Month]:
+    """The months to fetch: of the recorded backfill `name`, or of all; those that are done only `again`.
+
+    `ConfigError` for a name that is not recorded, and for a recorded one that names no WINDOW feed.
+    """
+    every = {b.name: b for b in backfills.recorded(settings.backfills, settings.home)}
+    if name and name not in every:
+        raise ConfigError(f"no backfill {name[:40]!r} is recorded", source="backfill", rule="L.backfill_file",
+                          action=f"use one of {', '.join(every) or 'none, record one'}")  # fmt: skip
+    chosen = [every[name]] if name else list(every.values())
+    for one in chosen:
+        _window_feed(one.source, one.feed, one.start, one.end)
+    return [month for one in chosen for month in (one.months if again else one.undone)]
+
+
+def backfill_month(settings: Settings, month: backfills.Month, *, run_id: str) -> list[Attempt]:
+    """Fetch one month of a recorded backfill, and record that it is done unless the source failed."""
+    start, end = date.fromisoformat(month.start), date.fromisoformat(month.end)
+    attempts = backfill(settings, month.source, month.feed, start, end, run_id=run_id)
+    if all(a.outcome in ACCEPTED for a in attempts):
+        backfills.note(settings.home, month, run_id=run_id, at=settings.clock)
+    return attempts
+
+
+def newest_attempts(home: Path) -> list[Attempt]:
+    """The last acknowledged attempt of every feed, by source and feed."""
+    newest = {}
+    for attempt in sorted(attempts_of(home), key=lambda a: a.recorded_at):
+        newest[attempt.source, attempt.feed] = attempt
+    return [newest[key] for key in sorted(newest)]
 
 
 def attempts_of(home: Path) -> list[Attempt]:
@@ -518,6 +610,7 @@ def upkeep(settings: Settings) -> dict:
     problems = verify(settings)
     if any(p.startswith("serve/warehouse.duckdb") for p in problems):
         publish.restore_good(settings.home)
+    status_step(settings)
     report_step(settings)  # a page that failed, was lost, or is of a version rolled back is made again
     for kept in sorted((settings.home / "build" / "asof").glob("*.duckdb"), key=lambda p: p.stat().st_mtime)[:-20]:
         kept.unlink()

@@ -15,8 +15,11 @@ from include.core.source import Source
 
 ROOT = Path(__file__).resolve().parents[1]
 POSTGRES_KEY = "WAREHOUSE_POSTGRES_URL"
+WEBHOOK_KEY, SMTP_KEY = "CAPMIG_ALERT_WEBHOOK", "CAPMIG_ALERT_SMTP"
 _BASE = "CAPMIG_BASE_URL__"
 _OTHER = {"CAPMIG_CLOCK", "CAPMIG_BUILD_DIR", "CAPMIG_MEMORY_LIMIT"}  # the first is read below, the others by dbt
+_SECRETS = {name for key in (WEBHOOK_KEY, SMTP_KEY) for name in (key, f"{key}_FILE")}
+_ADDRESSES = r"^$|^[^@\s,<>]+@[^@\s,<>]+(,[^@\s,<>]+@[^@\s,<>]+)*$"
 
 
 class Settings(BaseSettings):
@@ -33,6 +36,9 @@ class Settings(BaseSettings):
     fetch_deadline_s: float = Field(default=60, gt=0, le=3600)
     fetch_tries: int = Field(default=4, ge=1, le=10)
     retry_cap_s: float = Field(default=60, ge=0, le=3600)
+    backfills: Path = ROOT / "include" / "backfills"  # the recorded ones, a TOML file each
+    alert_email: str = Field(default="", pattern=_ADDRESSES)  # who is told, with commas between
+    openlineage: str = ""  # a transport of the OpenLineage provider, as JSON; "" is off
     base_urls: dict[str, str] = Field(default_factory=dict)
     clock: datetime
     clock_is_past: bool = False  # a clock was set, and the wall clock is ahead of it
@@ -54,6 +60,29 @@ class Settings(BaseSettings):
     def postgres_url(self) -> str:
         """The PostgreSQL to publish into, from `WAREHOUSE_POSTGRES_URL` or its file: a secret. "" if there is none."""
         return read_secret(POSTGRES_KEY)
+
+    @property
+    def alert_webhook(self) -> str:
+        """Where alerts are posted, from `CAPMIG_ALERT_WEBHOOK` or its file: a secret. "" if nowhere."""
+        url = read_secret(WEBHOOK_KEY)
+        parts = urlsplit(url)
+        if url and not (parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))):
+            raise ConfigError(f"{WEBHOOK_KEY} is not the URL of a webhook", rule="config.webhook",
+                              action="write https://host/path, or http on loopback")  # fmt: skip
+        return url
+
+    @property
+    def alert_smtp(self) -> str:
+        """The mail server as an Airflow connection, `smtp://user:password@host:587/?from_email=...`: a secret."""
+        uri = read_secret(SMTP_KEY)
+        if bool(uri) != bool(self.alert_email) or (uri and urlsplit(uri).scheme != "smtp"):
+            raise ConfigError(f"{SMTP_KEY} and CAPMIG_ALERT_EMAIL belong together", rule="config.smtp",
+                              action="write smtp://user:password@host:587/?from_email=... and who is told")  # fmt: skip
+        return uri
+
+    def secrets(self) -> list[str]:
+        """What no message may show. The keys of sources are redacted where they are used."""
+        return [text for text in (self.alert_webhook, self.alert_smtp, self.postgres_url) if text]
 
 
 def read_secret(name: str) -> str:
@@ -93,7 +122,7 @@ def load(home: Path | str | None = None) -> Settings:
 
     sources = registry()
     urls = {}
-    known = {f"CAPMIG_{name.upper()}" for name in Settings.model_fields} | _OTHER
+    known = {f"CAPMIG_{name.upper()}" for name in Settings.model_fields} | _OTHER | _SECRETS
     for key, value in os.environ.items():
         if key.startswith(_BASE):
             source_id = key.removeprefix(_BASE).lower()
@@ -118,6 +147,7 @@ def load(home: Path | str | None = None) -> Settings:
         if not text and kept.exists():
             key, text = "the file `clock` in WAREHOUSE_HOME", kept.read_text(encoding="utf-8", errors="replace").strip()
         clock = parse_instant(text, key=key) if text else wall
+        _ = bare.alert_webhook, bare.alert_smtp  # refused now, not when there is something to tell
         return bare.model_copy(update={"clock": clock, "clock_is_past": clock < wall})
     except ValidationError as error:
         first = error.errors(include_input=False)[0]

@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import get_args
 
-from airflow.sdk import DAG, MultipleCronTriggerTimetable
+from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, MultipleCronTriggerTimetable
 
 from include.core.source import Clock
 from include.orchestration import tasks
 from include.orchestration.assets import landed
+from include.orchestration.notify import Failed, Missed, Passed
 from include.settings import ROOT
 from include.sources import domain_of, feeds
 
 OWNER = "data-platform"
 DOMAINS = ("macro", "etf", "chain", "events")
+LANDED_WITHIN = timedelta(hours=1)  # three tries of a quarter of an hour, and the waits between
 TIERS = ("tier:1", "tier:2", "tier:3")
 
 # Retries are for what may pass by itself. A step that another try cannot help raises AirflowFailException.
@@ -24,7 +26,12 @@ DEFAULT_ARGS = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(minutes=15),
+    "on_failure_callback": [Failed()],
+    "on_success_callback": [Passed()],
+    "on_skipped_callback": [Passed()],
 }
+# After these tasks the warehouse also looks for what is late, held or mended.
+LOOK = {"on_success_callback": [Passed(look=True)]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,12 @@ def common(doc: str, *, tags: list[str]) -> dict:
     }
 
 
+def due_within(limit: timedelta, dag_id: str) -> DeadlineAlert:
+    """The alert that a run of a DAG was not done so long after it was queued. The triggerer tells it."""
+    told = AsyncCallback(Missed, kwargs={"dag_id": dag_id, "limit": f"{limit // timedelta(minutes=1)} minutes"})
+    return DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=limit, callback=told)
+
+
 def land_dag(clock: str) -> DAG:
     """The DAG `land__<clock>`: one mapped task a feed, then one asset event if anything new stands in the manifest."""
     when, mine = SCHEDULES[clock], feeds(clock)
@@ -79,6 +92,7 @@ def land_dag(clock: str) -> DAG:
         dag_id=f"land__{clock}",
         description=f"Land the {len(mine)} feeds of the clock {clock}",
         schedule=MultipleCronTriggerTimetable(*when.crons, timezone=when.zone),
+        deadline=due_within(LANDED_WITHIN, f"land__{clock}"),
         **common("land", tags=[*(d for d in DOMAINS if d in domains), f"tier:{when.tier}"]),
     ) as dag:
         fetched = tasks.land.expand_kwargs([{"source_id": s.source_id, "feed_name": f.name} for s, f in mine])

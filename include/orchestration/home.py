@@ -49,6 +49,10 @@ def environment(settings: Settings, *, port: int = PORT) -> dict[str, str]:
         "WAREHOUSE_HOME": str(settings.home),
     }
     own |= {f"CAPMIG_BASE_URL__{source_id.upper()}": url for source_id, url in settings.base_urls.items()}
+    if settings.alert_smtp:
+        own["AIRFLOW_CONN_SMTP_DEFAULT"] = settings.alert_smtp
+    if settings.openlineage:  # read by the provider apache-airflow-providers-openlineage, once it is installed
+        own |= {"AIRFLOW__OPENLINEAGE__TRANSPORT": settings.openlineage, "AIRFLOW__OPENLINEAGE__DISABLED": "False"}
     if settings.clock_is_past:
         own["CAPMIG_CLOCK"] = iso(settings.clock)
     return {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")} | own

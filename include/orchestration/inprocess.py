@@ -15,7 +15,7 @@ from include.core.errors import CapmigError
 from include.orchestration.home import prepare
 
 # Holds its run open for pacing under the scheduler; a single run has nothing to wait for.
-_NOT_WAITED_FOR = "pace"
+NOT_WAITED_FOR = "pace"
 
 
 class _Voice(logging.Handler):
@@ -72,8 +72,10 @@ def _in_order(dags: dict, only: list[str]) -> list:
     return [dags[d] for d in order if not only or d in only]
 
 
-def without_retries(dag) -> None:
-    """No second tries: a source that fails now is recorded, and the next run asks again."""
+def for_one_run(dag) -> None:
+    """No second tries: a source that fails now is recorded, and the next run asks again. No deadline, either: only the
+    scheduler sees to those, and `DAG.test` of 3.3 cannot end a run that has one (apache/airflow issue 73428)."""
+    dag.deadline = None
     for one in dag.tasks:
         if one.is_mapped:
             one.partial_kwargs["retries"] = 0
@@ -104,8 +106,8 @@ def _run(voice: _Voice, only: list[str]) -> dict:
         return {"failed": _failure("a DAG file cannot be imported", "; ".join(bag.import_errors))}
     states = {}
     for dag in _in_order(bag.dags, only):
-        without_retries(dag)
-        states[dag.dag_id] = str(dag.test(mark_success_pattern=_NOT_WAITED_FOR).state)
+        for_one_run(dag)
+        states[dag.dag_id] = str(dag.test(mark_success_pattern=NOT_WAITED_FOR).state)
         fatal = [(n, e) for n, e in listener.errors if not isinstance(e, SourceFailed | SourceUnavailable)]
         if fatal or (states[dag.dag_id] != "success" and not listener.errors):
             return {"failed": _failure(*(fatal or [(dag.dag_id, None)])[0])}

@@ -1,7 +1,11 @@
-"""`python -m include.orchestration.local up|down`: a whole Airflow on this machine, on loopback, on the real clocks."""
+"""`python -m include.orchestration.local up|down`: a whole Airflow on this machine, on loopback, on the real clocks.
+
+Beside it runs `watch`, a process of its own: a scheduler that hangs can tell nobody so.
+"""
 
 import http.client
 import json
+import logging
 import os
 import secrets
 import signal
@@ -19,12 +23,13 @@ from include.orchestration.home import PORT, airflow_home, environment
 from include.settings import ROOT, Settings, load
 
 COMPONENTS = {
-    "api-server": ["api-server"],
-    "scheduler": ["scheduler", "--skip-serve-logs"],
-    "dag-processor": ["dag-processor"],
-    "triggerer": ["triggerer", "--skip-serve-logs"],
+    "api-server": ["airflow", "api-server"],
+    "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
+    "dag-processor": ["airflow", "dag-processor"],
+    "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+    "watch": ["include.orchestration.local", "watch"],
 }
-START_S, STOP_S = 180.0, 30.0
+START_S, STOP_S, WATCH_S = 180.0, 30.0, 60.0
 
 
 def up(settings: Settings, *, port: int = PORT) -> str:
@@ -47,7 +52,7 @@ def up(settings: Settings, *, port: int = PORT) -> str:
     started = {}
     for name, arguments in COMPONENTS.items():
         with (home / "logs" / f"{name}.log").open("ab") as log:
-            child = subprocess.Popen([sys.executable, "-m", "airflow", *arguments], cwd=ROOT, env=env, stdout=log,
+            child = subprocess.Popen([sys.executable, "-m", *arguments], cwd=ROOT, env=env, stdout=log,
                                      stdin=subprocess.DEVNULL, stderr=log, start_new_session=True)  # fmt: skip
         started[name] = [child.pid, psutil.Process(child.pid).create_time()]
         disk.write_over(home / "pids.json", json.dumps(started).encode())
@@ -75,6 +80,25 @@ def down(settings: Settings) -> str:
             break
     disk.remove_file(home / "pids.json")
     return f"stopped {len(groups)} components" if groups else "nothing was running"
+
+
+def watch() -> None:
+    """Look at the canary's heartbeat once a minute, for ever; tell, and rewrite `status.json`, when it changes."""
+    from include import alerts, pipeline
+    from include.orchestration.channels import channels
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.Formatter.converter = time.gmtime
+    up_since, well = load().clock, True
+    while True:
+        try:
+            settings = load()
+            was, well = well, alerts.canary(settings, channels(settings), up_since)
+            if was != well:
+                pipeline.status_step(settings, settings.clock)
+        except Exception as error:  # the watch outlives a full disk and a wrong configuration
+            logging.getLogger("capmig.alert").warning("%s: %s", type(error).__name__, error)
+        time.sleep(WATCH_S)
 
 
 def _signal(group: int, number: int) -> None:
@@ -172,6 +196,8 @@ def main(argv: list[str]) -> int:
     try:
         if argv[:1] == ["up"] and all(a.isdigit() for a in argv[1:2]):
             sys.stdout.write(f"{up(load(), port=int(argv[1]) if argv[1:] else PORT)}\n")
+        elif argv == ["watch"]:
+            watch()
         elif argv == ["down"]:
             sys.stdout.write(f"{down(load())}\n")
         else:

@@ -4,12 +4,13 @@ instant of its own; heavy imports are made inside the task that needs them."""
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from dataclasses import asdict
+from datetime import timedelta
 
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from include.core.errors import CapmigError, TransientError
+from include.core.errors import CapmigError, ConfigError, PermanentError, TransientError
 
 POOL = "warehouse"  # one slot: whoever opens a build file holds it
 log = logging.getLogger("capmig.task")
@@ -20,11 +21,19 @@ TRANSIENT = {
 }  # fmt: skip
 
 
-class SourceUnavailable(AirflowException):
+class OfSource:
+    """What a recorded failure of a source says of itself: `feed`, as `source/feed`."""
+
+    def __init__(self, message: str, feed: str = ""):
+        super().__init__(message)
+        self.feed = feed
+
+
+class SourceUnavailable(OfSource, AirflowException):
     """A source failed in a way that may pass. The attempt is recorded; another try is worth it."""
 
 
-class SourceFailed(AirflowFailException):
+class SourceFailed(OfSource, AirflowFailException):
     """A source refused, or its bytes were rejected. The attempt is recorded; another try changes nothing."""
 
 
@@ -48,7 +57,9 @@ def _settle(attempts: list) -> list[str]:
     if failed:
         a = failed[-1]
         kind = SourceUnavailable if a.rule in TRANSIENT else SourceFailed
-        raise kind(f"{a.source}/{a.feed}: {a.reason} [{a.rule}] -> the attempt is recorded, see the runbook land")
+        cause = PermanentError(a.reason, source=a.source, rule=a.rule, action="the attempt is recorded")
+        raise kind(f"{a.source}/{a.feed}: {a.reason} [{a.rule}] -> the attempt is recorded, see the runbook land",
+                   feed=f"{a.source}/{a.feed}") from cause  # fmt: skip
     return outcomes
 
 
@@ -71,7 +82,7 @@ def land(source_id: str, feed_name: str) -> dict[str, int]:
 def announce() -> None:
     """Send the asset event if a task before this one recorded anything but UNCHANGED; else skip, which sends none."""
     news = get_current_context()["ti"].xcom_pull(task_ids=["land"], key="news")
-    if not any(news):
+    if not any(news or ()):
         raise AirflowSkipException("nothing new stands in the manifest")
 
 
@@ -122,36 +133,49 @@ def publish_postgres() -> dict:
 
 
 @task
-def months() -> list[dict[str, str]]:
-    """The DAG's params as one window `[start, end)` a calendar month."""
-    from include import pipeline
-
-    params = get_current_context()["params"]
-    with _one_line_errors():
-        pipeline.find_feed(params["source"], params["feed"])
-    start, end = date.fromisoformat(params["start"]), date.fromisoformat(params["end"])
-    if start >= end:
-        raise AirflowFailException("backfill: the window is empty [L.backfill] -> give start < end")
-    edges = [start]
-    while (following := (edges[-1].replace(day=1) + timedelta(days=32)).replace(day=1)) < end:
-        edges.append(following)
-    return [{"start": a.isoformat(), "end": b.isoformat()} for a, b in zip(edges, [*edges[1:], end], strict=True)]
-
-
-@task(task_id="land", map_index_template="{{ task.op_kwargs['start'] }}", max_active_tis_per_dag=1,
-      multiple_outputs=False)  # fmt: skip
-def land_window(start: str, end: str) -> dict[str, int]:
-    """Fetch one window of the feed named by the DAG's params again."""
+def months() -> list[dict]:
+    """What the recorded backfill that the params name, or every one, still lacks: a calendar month each."""
     from include import pipeline
     from include.settings import load
 
     context = get_current_context()
-    params = context["params"]
     with _one_line_errors():
-        attempts = pipeline.backfill(load(), params["source"], params["feed"], date.fromisoformat(start),
-                                     date.fromisoformat(end), run_id=context["run_id"])  # fmt: skip
+        unknown = sorted(set(context["dag_run"].conf or {}) - {"file", "again"})
+        if unknown:
+            raise ConfigError(f"no parameter {unknown[0][:40]!r}", source="backfill", rule="config.conf",
+                              action="give file and again; a window is recorded in include/backfills")  # fmt: skip
+        due = pipeline.backfills_due(load(), context["params"]["file"], again=context["params"]["again"])
+    if not due:
+        raise AirflowSkipException("every recorded backfill is done; `again` repeats one")
+    return [{"month": asdict(month), "place": f"{n} of {len(due)}"} for n, month in enumerate(due, 1)]
+
+
+@task(task_id="land", map_index_template="{{ task.op_kwargs['month']['name'] }} {{ task.op_kwargs['month']['start'] }}",
+      max_active_tis_per_dag=1, multiple_outputs=False)  # fmt: skip
+def land_month(month: dict, place: str) -> dict[str, int]:
+    """Fetch one month of a recorded backfill, and record that it is done."""
+    from include import pipeline
+    from include.landing.backfills import Month
+    from include.settings import load
+
+    one = Month(**month)
+    log.info("backfill %s: month %s, %s/%s from %s to %s", one.name, place, one.source, one.feed, one.start, one.end)
+    with _one_line_errors():
+        attempts = pipeline.backfill_month(load(), one, run_id=get_current_context()["run_id"])
     outcomes = _settle(attempts)
-    return {o: outcomes.count(o) for o in sorted(set(outcomes))}
+    counts = {o: outcomes.count(o) for o in sorted(set(outcomes))}
+    log.info("backfill %s: month %s landed: %s", one.name, place, counts)
+    return counts
+
+
+@task(multiple_outputs=False)
+def beat() -> str:
+    """The canary: a scheduled task ran at this instant."""
+    from include import pipeline
+    from include.settings import load
+
+    with _one_line_errors():
+        return pipeline.beat(load())
 
 
 @task(multiple_outputs=False)
@@ -160,11 +184,9 @@ def source_health() -> dict:
     from include import pipeline
     from include.settings import load
 
-    newest = {}
     with _one_line_errors():
-        for attempt in sorted(pipeline.attempts_of(load().home), key=lambda a: a.recorded_at):
-            newest[attempt.source, attempt.feed] = attempt
-    bad = [f"{s}/{f}: {a.outcome} [{a.rule}]" for (s, f), a in sorted(newest.items()) if a.rule]
+        newest = pipeline.newest_attempts(load().home)
+    bad = [f"{a.source}/{a.feed}: {a.outcome} [{a.rule}]" for a in newest if a.rule]
     if bad:
         raise AirflowFailException(f"{len(bad)} of {len(newest)} feeds fail: {'; '.join(bad)[:1500]}")
     return {"feeds": len(newest)}

@@ -71,7 +71,7 @@ def test_up_runs_tasks_and_down_stops_exactly_that(home: Path) -> None:
     password = re.search(r"user admin, password (\S+), shown this once", done.stdout)[1]
     assert (home / "airflow" / "passwords.json").stat().st_mode & 0o077 == 0
     started = {pid for pid, _ in json.loads((home / "airflow" / "pids.json").read_text()).values()}
-    assert len(started) == 4
+    assert len(started) == 5
 
     again = _local(home, "up", str(port))
     assert again.returncode == 2 and "runs already" in again.stderr and again.stderr.count("\n") == 1
@@ -91,7 +91,7 @@ def test_up_runs_tasks_and_down_stops_exactly_that(home: Path) -> None:
     _until(lambda: _state(ask, token, "build_warehouse", "asset_triggered"))
 
     stopped = _local(home, "down")
-    assert stopped.stdout == "stopped 4 components\n"
+    assert stopped.stdout == "stopped 5 components\n"
     assert [p for p in psutil.process_iter() if _ours(p.pid, started)] == []
     assert _local(home, "down").stdout == "nothing was running\n"
 
