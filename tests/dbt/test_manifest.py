@@ -184,6 +184,23 @@ def test_every_formula_has_a_unit_test(manifest: dict) -> None:
     assert {t["model"] for t in manifest["unit_tests"].values()} >= FORMULAS
 
 
+def test_every_mart_has_a_reader(manifest: dict) -> None:
+    """Each public table stands in an exposure; an exposure that names its code depends on what that code asks, exactly."""
+    tables, read = set(public(manifest)), set()
+    for exposure in manifest["exposures"].values():
+        used = {ref["name"] for ref in exposure["refs"]}
+        read |= used
+        assert used <= tables and exposure["owner"]["name"] and exposure["description"], exposure["name"]
+        if code := exposure["config"]["meta"].get("code"):
+            path = PROJECT.parent / code
+            text = "".join(p.read_text(encoding="utf-8") for p in (sorted(path.rglob("*.py")) or [path]))
+            asked = set(re.findall(r"\b(?:marts|ops)\.([a-z_]+)", text)) & tables
+            assert used == asked, exposure["name"]
+    assert read == tables
+    named = {e["name"] for e in manifest["exposures"].values()}
+    assert named == {"daily_brief", "status", "report", "why", "today", "explore"}
+
+
 def test_no_test_is_switched_off(manifest: dict) -> None:
     """Nothing disabled, nothing reduced to a warning, and test names are sentences."""
     assert manifest["disabled"] == {}
