@@ -18,6 +18,7 @@ LAYERS = {"staging": ("ledger", "private"), "ledger": ("ledger", "protected"), "
 # facts in turn are read only by models that take their names, or rows with `known_to is null`.
 READS_VERSIONS = {
     "observation_version": {
+        "etf_fund_aum",
         "observation_known",
         "fct_observation",
         "fct_revision",

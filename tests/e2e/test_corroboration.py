@@ -260,7 +260,7 @@ def test_a_blank_that_became_zero_adds_no_fund(ask) -> None:
 
 
 def test_what_changed_and_why(ask) -> None:
-    """A placeholder's figure is a first print, a filling total a completion, days later it is a correction."""
+    """A placeholder's figure is a first print, a filling total a completion until the next session closes, then a correction."""
     told = ask("""select event_date, previous_value, value, revision_kind, round(hours_after_event / 24)::int
         from warehouse.marts.fct_revision where series_id = 'ETF_FLOW.BTC.TOTAL' and source_id = 'farside'
             and event_date >= '2026-01-22' order by event_date, known_from""")  # fmt: skip
@@ -269,7 +269,7 @@ def test_what_changed_and_why(ask) -> None:
         ("2026-01-22", usd("-9.8"), usd("-32.2"), "completion", 1),
         ("2026-02-03", None, usd("-272"), "first_print", 1),
         ("2026-03-02", usd("39.2"), usd("458.2"), "correction", 12),
-        ("2026-04-10", usd("240.4"), usd("256.7"), "correction", 3),
+        ("2026-04-10", usd("240.4"), usd("256.7"), "completion", 3),
     ]
 
 

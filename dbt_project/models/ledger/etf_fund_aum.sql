@@ -38,12 +38,14 @@ aum as (
         arg_max(stock.value, stock.event_date) as aum_prev_usd,
         arg_max(stock.known_from, stock.event_date) as aum_known_from
     from listed
-    inner join {{ ref('observation_known') }} as stock
+    inner join {{ ref('observation_version') }} as stock
         on stock.series_id = 'AUM.' || listed.asset || '.' || listed.ticker
         and stock.event_date < listed.session_date
         and (listed.ten_before is null or stock.event_date >= listed.ten_before)
         and stock.known_from < listed.open_at
+        and (stock.known_to is null or listed.open_at <= stock.known_to)
         and stock.value is not null
+        and stock.obs_status != 'held'
     group by all
 )
 

@@ -74,7 +74,10 @@ counted as (
         event_at,
         count(distinct source_id) filter (value is not null) as n_publishers,
         count(distinct counted_lineage) filter (value is not null and evidence_kind != 'report') as n_lineages,
-        count(distinct counted_measurement) filter (value is not null and evidence_kind != 'report') as n_measurements,
+        -- whoever prints another's figure again has measured nothing
+        count(distinct counted_measurement) filter (
+            value is not null and evidence_kind in ('origin', 'measurement', 'compilation')
+        ) as n_measurements,
         max(value) filter (evidence_kind != 'report') as highest,
         min(value) filter (evidence_kind != 'report') as lowest,
         max(printed_step) filter (evidence_kind != 'report') as coarsest_step,
@@ -103,7 +106,7 @@ compared as (
         -- a shifted source alone on its own date has nothing to be compared with there
         coalesce(counted.n_publishers, 1)::int as n_publishers,
         coalesce(counted.n_lineages, 1)::int as n_lineages,
-        coalesce(counted.n_measurements, 1)::int as n_measurements,
+        greatest(coalesce(counted.n_measurements, 1), least(coalesce(counted.n_lineages, 1), 1))::int as n_measurements,
         counted.others,
         case
             when coalesce(counted.n_lineages, 1) < 2 then 0::decimal(18, 8)

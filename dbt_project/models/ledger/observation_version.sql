@@ -62,6 +62,12 @@ standing as (
         )
 ),
 
+-- a printed total is a running sum until the last fund has reported: before the next session closes
+night as (
+    select calendar, session_date, lead(close_at) over (partition by calendar order by session_date) as ends_at
+    from {{ source('landing', 'market_session') }}
+),
+
 chained as (
     select
         *,
@@ -106,9 +112,7 @@ select
             then null
         when previous_lineage != lineage_root then 'method_change'
         when previous_value is null then 'first_print'
-        -- a printed total is a running sum until the last fund has reported, which takes the night after the session
-        when series_id like 'ETF_FLOW.%.TOTAL' and known_from < event_date::timestamptz + interval 2 day
-            then 'completion'
+        when series_id like 'ETF_FLOW.%.TOTAL' and known_from < night.ends_at then 'completion'
         else 'correction'
     end as revision_kind,
     previous_value,
@@ -121,4 +125,5 @@ select
     parser_version,
     value_raw
 from chained
+left join night on night.calendar = 'NYSE' and chained.event_date = night.session_date
 order by series_id, event_date, event_at, source_id, version_no
