@@ -151,11 +151,15 @@ def status(
     if diff is not None:
         sys.stdout.write(_what_changed(settings, diff, number))
         return
-    draw = answers.sources if sources else answers.overview
+
+    def draw() -> str:
+        served = _warehouse(settings, "")
+        return answers.sources(served) if sources else answers.overview(served) + pipeline.canary_line(load())
+
     if watch:
-        _watch(lambda: draw(_warehouse(settings, "")), number or 10)
+        _watch(draw, number or 10)
     else:
-        sys.stdout.write(draw(_warehouse(settings, "")))
+        sys.stdout.write(draw())
 
 
 def _what_changed(settings: Settings, older: int, newer: int | None) -> str:
