@@ -168,7 +168,6 @@ def _what_changed(settings: Settings, older: int, newer: int | None) -> str:
     from include.warehouse import publish
     from include.warehouse.keys import keys
 
-    served = _warehouse(settings, "")
     kept = {version.seq: version for version in publish.versions(settings.home)}
     if newer is None and (now := publish.current(settings.home)):
         newer = now.seq
@@ -177,9 +176,10 @@ def _what_changed(settings: Settings, older: int, newer: int | None) -> str:
             raise ConfigError(f"there is no version {seq}", rule="status.diff",
                               action=f"choose of {', '.join(map(str, kept)) or 'none: publish first'}")  # fmt: skip
     columns = {name: key.columns for name, key in keys().items()}
+    record = kept[max(older, newer)].path / publish.FILE
     changes = diff.compare(kept[older].path, kept[newer].path, columns)
     return (
-        f"From version {older} to version {newer}\n{diff.changelog(served, *sorted((older, newer)))}\n"
+        f"From version {older} to version {newer}\n{diff.changelog(record, *sorted((older, newer)))}\n"
         f"Rows\n{diff.show(changes, len(kept[newer].rows))}"
     )
 

@@ -64,7 +64,15 @@ def compare(older: Path, newer: Path, keys: Mapping[str, Sequence[str]], *, exam
 def _compare(con: duckdb.DuckDBPyConnection, table: str, key: list[str], examples: int) -> Change:
     old, new = (dict(row[:2] for row in _ask(con, f"describe {side}")) for side in ("old", "new"))
     both = [column for column in new if old.get(column) == new[column]]
-    note = "; ".join(filter(None, (_listed("columns added", new, both), _listed("columns removed", old, both))))
+    note = "; ".join(
+        f"columns {what}: {', '.join(columns)}"
+        for what, columns in (
+            ("added", [column for column in new if column not in old]),
+            ("removed", [column for column in old if column not in new]),
+            ("of another type", [column for column in new if column in old and column not in both]),
+        )
+        if columns
+    )
     by_key = bool(key) and set(key) <= set(both)
     if not by_key:
         key = both
@@ -131,11 +139,6 @@ def _tables(version: Path) -> dict[str, Path]:
 
 def _ask(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple]:
     return con.execute(sql).fetchall()
-
-
-def _listed(what: str, columns: Mapping[str, str], both: list[str]) -> str:
-    odd = [column for column in columns if column not in both]
-    return f"{what}: {', '.join(odd)}" if odd else ""
 
 
 def _key(row: dict[str, Any], key: list[str]) -> str:

@@ -9,12 +9,15 @@ from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from time import monotonic
-from typing import Any, BinaryIO, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 
 import duckdb
 
 from include.core.duckfile import attach, first_line
 from include.core.errors import CapmigError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMATS = ("table", "csv", "json")  # as text; `write_parquet` and `workbook.write` make files
 LIMIT_S, LIMIT_ROWS = 300, 10_000
@@ -169,19 +172,24 @@ def write(cursor: duckdb.DuckDBPyConnection, fmt: str, out: TextIO, *, limit_row
 def write_parquet(cursor: duckdb.DuckDBPyConnection, out: BinaryIO) -> None:
     """Write an answer as one Parquet file, a batch at a time: decimals exact, instants in UTC."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pyarrow.parquet as pq  # takes long to import, and few need it
 
     names_apart(cursor)
+    batches = cursor.to_arrow_reader(_PARQUET_ROWS)
+    if odd := [field.name for field in batches.schema if isinstance(field.type, pa.BaseExtensionType)]:
+        raise refusal(f"Parquet has no type for {odd[0]}", "sql.parquet", "cast the column to VARCHAR")
     try:
-        batches = cursor.to_arrow_reader(_PARQUET_ROWS)
-        if odd := [field.name for field in batches.schema if isinstance(field.type, pa.BaseExtensionType)]:
-            raise refusal(f"Parquet has no type for {odd[0]}", "sql.parquet", "cast the column to VARCHAR")
         with pq.ParquetWriter(out, batches.schema, compression="zstd") as file:
-            for batch in batches:
+            while batch := _next(batches):
                 file.write_batch(batch)
     except pa.ArrowNotImplementedError as error:
         raise refusal(first_line(error), "sql.parquet", "cast the column to VARCHAR") from None
-    except (duckdb.Error, pa.ArrowException) as error:  # what DuckDB says on the way comes through Arrow
+
+
+def _next(batches: "pa.RecordBatchReader") -> "pa.RecordBatch | None":
+    try:
+        return next(batches, None)
+    except OSError as error:  # what DuckDB says on the way comes through Arrow, as this
         raise refused(error) from None
 
 

@@ -22,7 +22,7 @@ from include.core.errors import CapmigError
 HELP = """\
 SQL may take several lines and ends with `;`. It reads this file and nothing else.
 .tables            every table: rows, and what a row is
-.describe TABLE    its columns: type, key, meaning
+.describe TABLE    its columns: type and meaning
 .asof T            the warehouse as known at T (2026-01-23T03:07Z); without T what is served now
 .mode FORMAT       table, csv or json; `capmig sql --output FILE` writes Parquet and Excel
 .help  .quit       Ctrl-C stops a query, Ctrl-D leaves
@@ -32,8 +32,8 @@ select schema_name || '.' || table_name as name, estimated_size as n_rows, comme
 from duckdb_tables() where database_name = 'warehouse' order by schema_name, table_name
 """
 _COLUMNS = """
-select column_name, data_type, is_key as key, meaning from marts.data_dictionary
-where schema_name = $schema and table_name = $table order by ordinal_no
+select column_name, data_type, comment as meaning from duckdb_columns()
+where database_name = 'warehouse' and schema_name = $schema and table_name = $table order by column_index
 """
 _WORD = re.compile(r"[A-Za-z0-9_.]+")
 

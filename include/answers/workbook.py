@@ -128,7 +128,7 @@ def _about(con: duckdb.DuckDBPyConnection, asked: Asked, names: list[str]) -> It
     yield "asked at", f"{iso(asked.clock)} by the warehouse's clock"
     graded = any(_GRADE.fullmatch(name) for name in names)
     yield "grades", ", ".join(sorted(asked.grades)) if graded else "the answer has no column of grades"
-    meaning = "select any_value(meaning) from marts.data_dictionary where column_name = 'grade'"
+    meaning = "select max(comment) from duckdb_columns() where database_name = 'warehouse' and column_name = 'grade'"
     yield "", reader.query(con, meaning).fetchone()[0] or ""
     named = any(_SOURCE.fullmatch(name) for name in names)
     sources = asked.sources if named else _sources_read(con, asked.query)

@@ -2,10 +2,13 @@
 
 import io
 import json
+import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from include.answers import reader
@@ -237,3 +240,71 @@ def test_table_never_cuts_a_value_and_never_steers_the_terminal(con):
 def test_an_unknown_format_is_refused(con):
     with pytest.raises(CapmigError, match=r"no format xml .* use one of table, csv, json"):
         answer(con, "SELECT 1", "xml")
+
+
+SLOW = "SELECT count(*) FROM range(10000000000) a, range(10000) b WHERE (a.range * b.range) % 7 = 3"
+
+
+def test_a_query_is_stopped_at_its_limit_and_the_connection_stays_usable(con):
+    started = time.monotonic()
+    quiet = io.StringIO()
+    with pytest.raises(CapmigError, match=r"no whole answer after 0.5 s, the limit \[sql.limit_seconds\]"):
+        reader.within(con, 0.5, lambda out: reader.write(reader.query(con, SLOW), "csv", out), out=quiet, line=quiet)
+    assert time.monotonic() - started < 10
+    assert reader.query(con, "SELECT count(*) FROM marts.flow").fetchone() == (3,)
+
+
+def test_rows_that_come_forever_are_stopped_too(con):
+    quiet = io.StringIO()
+    with pytest.raises(CapmigError, match="sql.limit_seconds"):
+        work = "FROM range(100000000000)"
+        reader.within(con, 0.5, lambda out: reader.write(reader.query(con, work), "csv", out), out=quiet, line=quiet)
+    assert quiet.getvalue().startswith("range\n0\n1\n")
+
+
+def test_an_error_within_the_limit_is_its_own(con):
+    quiet = io.StringIO()
+    with pytest.raises(CapmigError, match="sql.refused"):
+        reader.within(con, 60, lambda _: reader.query(con, "SELECT a"), out=quiet, line=quiet)
+    with pytest.raises(ZeroDivisionError):
+        reader.within(con, 60, lambda _: 1 // 0, out=quiet, line=quiet)
+
+
+def test_a_table_counts_the_rows_that_it_does_not_show(con):
+    out = io.StringIO()
+    reader.write(reader.query(con, "FROM range(12345)"), "table", out, limit_rows=10)
+    lines = out.getvalue().split("\n")
+    assert [line.strip() for line in lines[3:13]] == [str(n) for n in range(10)]
+    assert lines[-2] == ("12345 rows, of which the first 10 are shown: --limit-rows 0 shows all, "
+                         "--format csv writes all")  # fmt: skip
+    assert answer(con, "FROM range(12345)", "table").endswith("12345 rows\n")
+
+
+def test_what_an_error_quotes_cannot_steer_the_terminal(con):
+    with pytest.raises(CapmigError) as refused:
+        reader.query(con, "SELECT '\x1b[31mred'::INT").fetchall()
+    assert "\x1b" not in str(refused.value)
+
+
+def test_parquet_is_exact(con, tmp_path):
+    path = tmp_path / "answer.parquet"
+    with path.open("wb") as out:
+        reader.write_parquet(reader.query(con, "FROM marts.flow ORDER BY id"), out)
+    table = pq.read_table(path)
+    assert str(table.schema.field("value").type) == "decimal128(38, 18)"
+    assert str(table.schema.field("flow_usd").type) == "decimal128(24, 2)"
+    assert table.to_pydict()["value"] == [Decimal("12345678901234567.890000000000000000"),
+                                          Decimal("0.000000000000000001"), Decimal(1000)]  # fmt: skip
+    assert table.to_pydict()["note"] == ["plain", "", None]
+    assert table.to_pydict()["known_from"][2] == datetime(2026, 1, 23, 3, 7, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("statement", "rule"),
+    [("SELECT 1 AS a, 2 AS a", "sql.columns"), ("SELECT 1::BIGNUM AS a", "sql.parquet"),
+     ("SELECT INTERVAL 1 DAY AS a", "sql.parquet"),
+     ("SELECT if(range = 900000, error('late'), '1') AS n FROM range(1000000)", "sql.refused")],
+)  # fmt: skip
+def test_parquet_refuses_what_it_cannot_hold(con, statement, rule):
+    with pytest.raises(CapmigError, match=rule):
+        reader.write_parquet(reader.query(con, statement), io.BytesIO())
