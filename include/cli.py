@@ -226,7 +226,7 @@ def sql(
     if limit_seconds <= 0 or limit_rows < 0:
         raise ConfigError("a limit is a positive number", rule="cli.limit", action="--limit-rows 0 shows every row")
     settings = load()
-    if not statement and output is None and sys.stdin.isatty():
+    if not statement and output is None and sys.stdin.isatty() and sys.stdout.isatty():
         from include.answers.shell import Shell
 
         Shell(lambda at: _warehouse(settings, at), settings.home / "sql_history", sys.stdout, sys.stderr, fmt,

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -51,6 +52,8 @@ class Shell:
     limit_rows: int = reader.LIMIT_ROWS
     as_of: str = ""
     con: duckdb.DuckDBPyConnection | None = None
+    file: Path | None = None
+    inode: int = 0  # of the file that is open; a publish puts another one under its name
     prompt: str = ""
     names: "Names" = field(default_factory=lambda: Names([], {}, []))
 
@@ -65,6 +68,7 @@ class Shell:
         self.out.write("`.help` tells the commands; SQL ends with `;`\n")
         try:
             while True:
+                self._tell_newer()
                 try:
                     text = session.prompt(lambda: self.prompt)
                 except KeyboardInterrupt:
@@ -120,7 +124,9 @@ class Shell:
 
     def _open(self, as_of: str) -> None:
         """Turn to another file; the old one stays open until the new one is."""
-        con = reader.connect(self.reach(as_of))
+        file = self.reach(as_of)
+        inode = file.stat().st_ino
+        con = reader.connect(file)
         try:
             if as_of:
                 named = f"as known at {parse_instant(as_of):%Y-%m-%d %H:%M}Z"
@@ -133,7 +139,14 @@ class Shell:
             raise
         if self.con:
             self.con.close()
-        self.con, self.as_of, self.prompt = con, as_of, f"{named}> "
+        self.con, self.file, self.inode, self.as_of, self.prompt = con, file, inode, as_of, f"{named}> "
+
+    def _tell_newer(self) -> None:
+        """Say once that another version is served by now."""
+        with suppress(OSError):
+            if (inode := self.file.stat().st_ino) != self.inode:
+                self.inode = inode
+                self.out.write("another version has been published: `.asof` reads it\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,18 @@ def test_as_of_turns_to_another_file_and_back(shell):
     assert shell.prompt == "v7, 2026-01-31 23:59Z> "
 
 
+def test_a_version_that_was_published_meanwhile_is_said_once_and_read_when_asked_for(shell, tmp_path):
+    shell._tell_newer()
+    assert shell.out.getvalue() == ""
+    write(tmp_path / "next.duckdb", 8).replace(tmp_path / "warehouse.duckdb")
+    shell._tell_newer()
+    shell._tell_newer()
+    assert shell.out.getvalue() == "another version has been published: `.asof` reads it\n"
+    assert "7" in said(shell, "select seq from ops.fct_publication;")
+    said(shell, ".asof")
+    assert shell.prompt.startswith("v8, ")
+
+
 def test_a_wrong_instant_is_one_line(shell):
     assert "[config.instant]" in said(shell, ".asof yesterday")
 
