@@ -1,7 +1,8 @@
-"""What versions cost: `python -m tests.bench.ledger NAME DIRECTORY`. The bench times the whole process, but for `ledger`.
+"""What versions cost: `python -m tests.bench.ledger NAME DIRECTORY`. The bench times the whole process, but for the ledger's.
 
-rows      three feeds restated every half hour for three years, as landing leaves them: a file of runs a closed month
-ledger    the ledger over `rows`, as a build makes it; prints CPU seconds and rows by model
+one       one table restated every half hour for three years, as landing leaves it (a file of runs a closed month), then
+          the ledger over it, as a build makes it; prints CPU seconds and rows by model
+three     the same with two more feeds: one of the same source, one of another that disagrees
 versions  10M versions with stored `known_from` and `known_to`, and the current ones in a table of their own
 current, interval, window    one aggregate over `versions`: of the current table, by the interval, by a window filter
 plain, tested, as_of         the record's warehouse built without data tests, with them, and as of an instant
@@ -43,7 +44,10 @@ _SOURCE = Source(
     rank=1, licence="", credit="", verified="documented",
     feeds=(_FEED, replace(_FEED, name="newest", restates="window", rank=1)),
 )  # fmt: skip
-SOURCES = [_SOURCE, replace(_SOURCE, source_id="bench_b", lineage_root="bench_b", rank=2, feeds=(_FEED,))]
+SOURCES = {
+    "one": [replace(_SOURCE, feeds=(_FEED,))],
+    "three": [_SOURCE, replace(_SOURCE, source_id="bench_b", lineage_root="bench_b", rank=2, feeds=(_FEED,))],
+}
 
 # what a page shows of a session's cell, from when on: a partial print in the first night, the final one, sometimes a
 # correction, sometimes a blank of three hours; `$days` is how long a session stays on the page
@@ -92,12 +96,12 @@ _PAGES = """
     from poll where no between $from and $to"""
 
 
-def rows(home: Path) -> None:
-    """The row and page files of three feeds, closed month by closed month."""
+def rows(home: Path, sources: list[Source]) -> None:
+    """The row and page files of the sources' feeds, closed month by closed month."""
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         salt = 0
-        for source in SOURCES:
+        for source in sources:
             for feed in source.feeds:
                 salt += 1
                 _feed_rows(con, home, source, feed, salt)
@@ -128,10 +132,11 @@ def _feed_rows(con: duckdb.DuckDBPyConnection, home: Path, source: Source, feed:
         (folder / "index").write_text("".join(f"{month}.parquet\n" for month, _, _ in months))
 
 
-def ledger(home: Path) -> None:
+def ledger(home: Path, sources: list[Source]) -> None:
     """Build the ledger's models over `rows`; one line: CPU seconds of each with its rows, and their sum."""
+    rows(home, sources)
     tables = {name: [] for name in ("hold", "fetch_outcome", "gate_result", "publication", "model_run")}
-    made = builds.prepare(home, SOURCES, run_id="run-bench", clock=CLOCK, as_of=None, tables=tables)
+    made = builds.prepare(home, sources, run_id="run-bench", clock=CLOCK, as_of=None, tables=tables)
     spent: dict[str, float] = {}
     last = 0.0
 
@@ -208,4 +213,4 @@ if __name__ == "__main__":
     elif what in ("plain", "tested", "as_of"):
         build(what, where)
     else:
-        {"rows": rows, "ledger": ledger, "versions": versions}[what](where)
+        versions(where) if what == "versions" else ledger(where / what, SOURCES[what])
