@@ -254,12 +254,14 @@ def _assets(con: Con, asset: str, on: date, tickers: list[str]) -> str:
     (bounds,) = fetch(con, f"""select max(open_at) filter (session_date = {literal(on)}) as open_at,
         min(session_date) as oldest from (select * from marts.dim_market_session where calendar = 'NYSE'
         and session_date <= {literal(on)} order by session_date desc limit 11)""")  # fmt: skip
-    series = one_of([f"AUM.{asset}.{ticker}" for ticker in tickers])
+    series, opened = one_of([f"AUM.{asset}.{ticker}" for ticker in tickers]), literal(bounds["open_at"])
+    known = (f"known_from < {opened} and (known_to is null or known_to >= {opened}) and value is not null "
+             "and obs_status != 'held'")  # fmt: skip
     newest = fetch(con, f"""select series_id, max(event_date) as event_date from marts.fct_observation
         where series_id {series} and event_date >= {literal(bounds['oldest'])} and event_date < {literal(on)}
-        and known_from < {literal(bounds['open_at'])} and {READABLE} group by 1 order by 1""")  # fmt: skip
+        and {known} group by 1 order by 1""")  # fmt: skip
     cells = [f"({literal(r['series_id'])}, date {literal(r['event_date'])})" for r in newest]
-    return f"(series_id, event_date) in ({', '.join(cells) or '(null, null)'}) and {READABLE}"
+    return f"(series_id, event_date) in ({', '.join(cells) or '(null, null)'}) and {known}"
 
 
 def _plan_session(con: Con, figure: Figure) -> None:
