@@ -5,6 +5,8 @@ import os
 import sys
 from datetime import timedelta
 
+CALLED_BACK = ("failure", "success", "skipped")
+
 
 def _seconds(value: timedelta | None) -> float | None:
     return value.total_seconds() if value is not None else None
@@ -26,6 +28,8 @@ def _task(task) -> dict:
         "upstream": sorted(task.upstream_task_ids),
         "is_teardown": task.is_teardown,
         "deferrable": getattr(task, "deferrable", None),
+        "told": {kind: [type(c).__name__ for c in of(f"on_{kind}_callback") or []] for kind in CALLED_BACK},
+        "looks": any(getattr(c, "look", False) for c in of("on_success_callback") or []),
     }
 
 
@@ -43,7 +47,9 @@ def main() -> None:
             "tags": sorted(dag.tags),
             "catchup": dag.catchup,
             "max_active_runs": dag.max_active_runs,
+            "deadline": [[a.callback.path, _seconds(a.interval)] for a in dag.deadline or []],
             "crons": [[t.expression, str(t.timezone)] for t in timetables],
+            "cron": getattr(dag.timetable, "expression", None),
             "woken_by": sorted(a.uri for a in condition.objects) if condition else [],
             "tasks": [_task(task) for task in dag.tasks],
         }

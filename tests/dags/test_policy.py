@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from include import pipeline
 from include.orchestration.home import environment
 from include.settings import Settings, load
 from include.sources import domain_of, feeds
@@ -72,6 +74,25 @@ def test_every_task_has_an_owner_retries_that_back_off_and_a_timeout(dags: dict)
             assert task["owner"] == "data-platform", where
             assert task["retries"] == 2 and task["retry_exponential_backoff"] == 2.0, where
             assert 0 < task["execution_timeout"] <= 3600, where
+
+
+def test_every_failure_is_told_and_what_publishes_looks_around(dags: dict) -> None:
+    """By notifiers, after the last try; a run that lands or builds has a deadline within a few of its own turns."""
+    for dag_id, dag in dags.items():
+        for task in dag["tasks"]:
+            told = {"failure": ["Failed"], "success": ["Passed"], "skipped": ["Passed"]}
+            assert task["told"] == told, f"{dag_id}.{task['task_id']}"
+    looking = {(d, t["task_id"]) for d, dag in dags.items() for t in dag["tasks"] if t["looks"]}
+    assert looking == {("build_warehouse", "publish"), ("canary", "beat")}
+    limits = {d: dag["deadline"] for d, dag in dags.items() if d.startswith("land__") or d == "build_warehouse"}
+    assert all(limit == [["include.orchestration.notify.Missed", limit[0][1]]] for limit in limits.values())
+    assert {d: limit[0][1] for d, limit in limits.items()} == dict.fromkeys(limits, 3600) | {"build_warehouse": 5400}
+
+
+def test_the_canary_beats_every_five_minutes(dags: dict) -> None:
+    """As often as the age that is an alarm supposes, and outside every pool that could be full."""
+    assert dags["canary"]["cron"] == "*/5 * * * *" and timedelta(minutes=5) == pipeline.BEAT_EVERY
+    assert [t["pool"] for t in dags["canary"]["tasks"]] == ["default_pool"]
 
 
 def test_the_runbook_is_the_documentation(dags: dict) -> None:
