@@ -6,19 +6,15 @@ Beside it runs `watch`, a process of its own: a scheduler that hangs can tell no
 import http.client
 import json
 import logging
-import os
 import secrets
-import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import psutil
-
 from include.core import disk
 from include.core.errors import CapmigError, ConfigError
+from include.orchestration import processes
 from include.orchestration.home import PORT, airflow_home, environment
 from include.settings import ROOT, Settings, load
 
@@ -29,7 +25,7 @@ COMPONENTS = {
     "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
     "watch": ["include.orchestration.local", "watch"],
 }
-START_S, STOP_S, WATCH_S = 180.0, 30.0, 60.0
+START_S, WATCH_S = 180.0, 60.0
 
 
 def up(settings: Settings, *, port: int = PORT) -> str:
@@ -41,21 +37,15 @@ def up(settings: Settings, *, port: int = PORT) -> str:
     if settings.clock_is_past:
         raise ConfigError("this warehouse's clock lies in the past", source="airflow", rule="config.past_clock",
                           action="use a WAREHOUSE_HOME of its own, without CAPMIG_CLOCK, for live data")  # fmt: skip
-    if _alive(home):
+    if processes.alive(home):
         raise ConfigError("it runs already", source="airflow", rule="config.running", action="`make down` stops it")
-    _check_port(port)
+    processes.check_port(port, source="airflow", action="free it, or `make up PORT=...`")
     disk.make_dir(home / "logs")
     new = disk.write_new(home / "passwords.json", _passwords(), mode=0o600)
     # Tasks prove to the API server by this secret that a component of the same `up` sent them.
     env = environment(settings, port=port) | {"AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(48)}
     _prepare(home, env)
-    started = {}
-    for name, arguments in COMPONENTS.items():
-        with (home / "logs" / f"{name}.log").open("ab") as log:
-            child = subprocess.Popen([sys.executable, "-m", *arguments], cwd=ROOT, env=env, stdout=log,
-                                     stdin=subprocess.DEVNULL, stderr=log, start_new_session=True)  # fmt: skip
-        started[name] = [child.pid, psutil.Process(child.pid).create_time()]
-        disk.write_over(home / "pids.json", json.dumps(started).encode())
+    processes.start(home, {name: [sys.executable, "-m", *words] for name, words in COMPONENTS.items()}, env)
     try:
         _wait_healthy(home, port)
     except BaseException:
@@ -67,19 +57,9 @@ def up(settings: Settings, *, port: int = PORT) -> str:
 
 
 def down(settings: Settings) -> str:
-    """Stop exactly what `up` started, and wait until it is gone. A process id that was given anew is left alone."""
-    home = airflow_home(settings)
-    groups = _alive(home)
-    for stop, patience in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, STOP_S)):
-        for group in groups:
-            _signal(group, stop)
-        until = time.monotonic() + patience
-        while any(_in_group(groups)) and time.monotonic() < until:
-            time.sleep(0.2)
-        if not any(_in_group(groups)):
-            break
-    disk.remove_file(home / "pids.json")
-    return f"stopped {len(groups)} components" if groups else "nothing was running"
+    """Stop exactly what `up` started, and wait until it is gone."""
+    stopped = processes.stop(airflow_home(settings))
+    return f"stopped {stopped} components" if stopped else "nothing was running"
 
 
 def watch() -> None:
@@ -101,54 +81,6 @@ def watch() -> None:
         time.sleep(WATCH_S)
 
 
-def _signal(group: int, number: int) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return
-
-
-def _alive(home: Path) -> list[int]:
-    """Process groups of `pids.json` with a live process in them, also where the component itself has died.
-
-    A leader that was born at another time is somebody else's: the number was given anew.
-    """
-    try:
-        started = json.loads((home / "pids.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return []
-    return [pid for pid, born in started.values() if _born(pid) in (born, None) and _in_group([pid])]
-
-
-def _born(pid: int) -> float | None:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _in_group(groups: list[int]) -> list[int]:
-    """Live processes of these groups; a zombie is gone already."""
-    found = []
-    for process in psutil.process_iter(["pid", "status"]):
-        try:
-            if os.getpgid(process.pid) in groups and process.info["status"] != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except ProcessLookupError:
-            continue
-    return found
-
-
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise ConfigError(f"port {port} is taken", source="airflow", rule="config.port",
-                              action="free it, or `make up PORT=...`") from None  # fmt: skip
-
-
 def _passwords() -> bytes:
     return (json.dumps({"admin": secrets.token_urlsafe(12)}) + "\n").encode()
 
@@ -166,7 +98,7 @@ def _wait_healthy(home: Path, port: int) -> None:
     """Until the API says that every component has a recent heartbeat."""
     until, seen = time.monotonic() + START_S, "no answer"
     while time.monotonic() < until:
-        if len(_alive(home)) < len(COMPONENTS):
+        if len(processes.alive(home)) < len(COMPONENTS):
             seen = "a component ended"
             break
         health = _health(port)
