@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import stat
@@ -177,6 +178,14 @@ def test_the_shell_at_a_terminal(home: Path, terminal) -> None:
     assert again.wait() == 0
 
 
+def test_one_question_is_stopped_by_ctrl_c(terminal) -> None:
+    asked = terminal("sql", SLOW)
+    asked.until("asking")
+    asked.keys("\x03")
+    asked.until("capmig: stopped [cli.stopped]")
+    assert asked.wait() == 130
+
+
 def test_status_watches_until_ctrl_c(terminal) -> None:
     watching = terminal("status", "1", "--watch")
     for _ in range(2):
@@ -273,6 +282,20 @@ def test_the_snippets_of_connect_your_tool_run(home: Path) -> None:
     assert "decimal128(24, 2)" in package and "decimal128(24, 2)" in parquet
     assert "Decimal('-509700000.00')" in alone and "would_change_it" in alone
     assert "Decimal('-509700000.00')" in sqlalchemy and "NUMERIC(24, 2)" in sqlalchemy
+
+
+def test_the_questions_of_the_readme_are_answered(home: Path) -> None:
+    """Its commands as they stand there; those of another instant are asked by the acceptance tests."""
+    block = re.search(
+        r"^## How to ask\n+```bash\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S
+    )
+    commands = [shlex.split(line, comments=True) for line in block[1].split(".venv/bin/capmig ")[1:]]
+    asked = [command for command in commands if "--as-of" not in command and "why" not in command]
+    assert len(commands) >= 5 and len(asked) >= 3
+    for command in asked:
+        done = capmig(home, *command)
+        assert (done.returncode, done.stderr) == (0, ""), command
+        assert len(done.stdout.splitlines()) > 5
 
 
 def test_the_first_questions_run(home: Path) -> None:

@@ -286,6 +286,17 @@ def test_what_an_error_quotes_cannot_steer_the_terminal(con):
     assert "\x1b" not in str(refused.value)
 
 
+@pytest.mark.parametrize("fmt", ["csv", "json", "table"])
+def test_a_payload_cannot_steer_the_terminal_in_any_format(con, fmt):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    out = Terminal()
+    reader.write(reader.query(con, "SELECT '\x1b]0;title\x07' AS a"), fmt, out)
+    assert "title" in out.getvalue() and "\x07" not in out.getvalue() and "\x1b]" not in out.getvalue()
+
+
 def test_parquet_is_exact(con, tmp_path):
     path = tmp_path / "answer.parquet"
     with path.open("wb") as out:
