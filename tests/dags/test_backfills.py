@@ -9,10 +9,9 @@ from include import pipeline
 from include.core.errors import ConfigError
 from include.landing import backfills
 from include.landing.store import Store
-from include.orchestration.home import airflow_home
 from include.replay import session
 from include.settings import load
-from tests.dags.run import ROOT, once
+from tests.dags.run import ROOT, once, said
 
 GOOD = 'source = "nyfed"\nfeed = "effr"\nstart = 2025-11-15\nend = 2026-01-10\nwhy = "half a month was missed"\n'
 WRONG = {
@@ -120,7 +119,7 @@ def test_what_is_done_is_not_run_twice_and_what_failed_is(folder: Path, monkeypa
         assert [a.outcome for a in landed] == ["LANDED"] * 3 + ["UNCHANGED"] * 3
         assert again["state"] == "success"
         assert ["announce", -1, "skipped"] in again["tasks"]  # nothing new: the build is not woken
-        logs = "".join(p.read_text(errors="replace") for p in airflow_home(settings).rglob("*.log"))
+        logs = said(settings).read_text()
         assert "backfill effr-november: month 2 of 3, nyfed/effr from 2025-12-01 to 2026-01-01" in logs
         assert "backfill effr-november: month 3 of 3 landed: {'LANDED': 1}" in logs
 

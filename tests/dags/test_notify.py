@@ -23,11 +23,11 @@ from include.core.clock import parse_instant
 from include.core.errors import ConfigError
 from include.landing.store import Store
 from include.orchestration.channels import channels
-from include.orchestration.home import airflow_home, environment
+from include.orchestration.home import environment
 from include.replay import session
 from include.settings import Settings, load
 from include.warehouse import holds
-from tests.dags.run import ROOT, once
+from tests.dags.run import ROOT, once, said
 
 MARK = "t0k3n-canary"
 HOSTILE = "{{ 7 * 7 }} <script>alert(1)</script> {% raw %} \r\nBcc: x@example.org"
@@ -150,8 +150,8 @@ def test_a_landing_that_failed_is_told_once_and_again_when_it_is_mended(
     assert [(p["state"], p["subject"]) for p in hook.posts] == [("raised", "nyfed/effr"), ("recovered", "nyfed/effr")]
     assert [m["subject"].split()[1] for _, m in mail.kept] == ["raised", "recovered"]
     assert Store(tmp_path).attempts("nyfed", "effr")[-1].outcome == "LANDED"
-    logs = "".join(p.read_text(errors="replace") for p in airflow_home(settings).rglob("*.log"))
-    assert MARK not in logs
+    logs = said(settings).read_text()
+    assert "raised landing nyfed/effr" in logs and MARK not in logs
 
 
 @pytest.mark.timeout(600)
