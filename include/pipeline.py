@@ -42,7 +42,7 @@ from include.landing.store import ACCEPTED, Attempt, Store, attempt_of, outcome_
 from include.settings import Settings, is_loopback
 from include.sources import feeds, registry
 from include.warehouse import build as builds
-from include.warehouse import gates, holds, journal, publish
+from include.warehouse import gates, holds, journal, lineage, publish
 from include.warehouse.build import Build
 
 MAX_PAGES = 2000
@@ -328,7 +328,7 @@ def check_step(settings: Settings, run_id: str, *, progress: Progress = quiet) -
         named = {(r["rule_id"], r["check_name"], r["subject"]) for r in found}
         passed = [r for r in report.results if (r["rule_id"], r["check_name"], r["subject"]) not in named]
         report.results[:] = passed + found
-    rows = journal.rows(settings.home, "gate_result")
+    rows = [r for r in journal.rows(settings.home, "gate_result") if r["run_id"] != run_id]  # of other runs
     builds.write_table(made.path / "inputs" / "gate_result.parquet", "gate_result", rows + report.results)
     (made.path / "gate.txt").write_text("\n".join(gates.as_table(report)), encoding="utf-8")
     if report.refused or report.new_holds:
@@ -370,6 +370,9 @@ def publish_step(settings: Settings, run_id: str) -> dict:
     journal.append(home, "model_run", [r for r in _frozen(made, "model_run") if r["run_id"] == run_id])
     report_step(settings)
     status_step(settings)
+    if settings.lineage_file:
+        asked = [(s.base_url, f.name) for s, f in feeds() if Store(home).last_accepted(s.source_id, f.name)]
+        lineage.write(settings.lineage_file, lineage.events(published, asked))
     return {"run_id": run_id, "seq": published.seq, "marts_hash": publication["marts_hash"]}
 
 

@@ -1,7 +1,9 @@
 """The only reader of the environment and of secret files. Everything else is handed a `Settings`."""
 
+import json
 import os
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -38,7 +40,7 @@ class Settings(BaseSettings):
     retry_cap_s: float = Field(default=60, ge=0, le=3600)
     backfills: Path = ROOT / "include" / "backfills"  # the recorded ones, a TOML file each
     alert_email: str = Field(default="", pattern=_ADDRESSES)  # who is told, with commas between
-    openlineage: str = ""  # a transport of the OpenLineage provider, as JSON; "" is off
+    openlineage: str = ""  # an OpenLineage transport, as JSON; "" is off
     base_urls: dict[str, str] = Field(default_factory=dict)
     clock: datetime
     clock_is_past: bool = False  # a clock was set, and the wall clock is ahead of it
@@ -79,6 +81,23 @@ class Settings(BaseSettings):
             raise ConfigError(f"{SMTP_KEY} and CAPMIG_ALERT_EMAIL belong together", rule="config.smtp",
                               action="write smtp://user:password@host:587/?from_email=... and who is told")  # fmt: skip
         return uri
+
+    @property
+    def lineage_file(self) -> Path | None:
+        """Where publishes write OpenLineage events. None if it is off, or if Airflow's provider alone sends them."""
+        try:
+            said = json.loads(self.openlineage or "null")
+            if said is None or said["type"] == "file":
+                return said and Path(said["log_file_path"])
+            version("apache-airflow-providers-openlineage")
+        except (ValueError, KeyError, TypeError):
+            raise ConfigError("CAPMIG_OPENLINEAGE is not a transport", rule="config.openlineage",
+                              action='write {"type": "file", "log_file_path": "/path"}') from None  # fmt: skip
+        except PackageNotFoundError:
+            raise ConfigError("CAPMIG_OPENLINEAGE names a transport of a provider that is not installed",
+                              rule="config.openlineage", action="install apache-airflow-providers-openlineage, or use "
+                              'the type "file"') from None  # fmt: skip
+        return None
 
     def secrets(self) -> list[str]:
         """What no message may show. The keys of sources are redacted where they are used."""
@@ -147,7 +166,7 @@ def load(home: Path | str | None = None) -> Settings:
         if not text and kept.exists():
             key, text = "the file `clock` in WAREHOUSE_HOME", kept.read_text(encoding="utf-8", errors="replace").strip()
         clock = parse_instant(text, key=key) if text else wall
-        _ = bare.alert_webhook, bare.alert_smtp  # refused now, not when there is something to tell
+        _ = bare.alert_webhook, bare.alert_smtp, bare.lineage_file  # refused now, not when there is something to tell
         return bare.model_copy(update={"clock": clock, "clock_is_past": clock < wall})
     except ValidationError as error:
         first = error.errors(include_input=False)[0]

@@ -51,7 +51,7 @@ def environment(settings: Settings, *, port: int = PORT) -> dict[str, str]:
     own |= {f"CAPMIG_BASE_URL__{source_id.upper()}": url for source_id, url in settings.base_urls.items()}
     if settings.alert_smtp:
         own["AIRFLOW_CONN_SMTP_DEFAULT"] = settings.alert_smtp
-    if settings.openlineage:  # read by the provider apache-airflow-providers-openlineage, once it is installed
+    if settings.openlineage:  # for apache-airflow-providers-openlineage, where it is installed
         own |= {"AIRFLOW__OPENLINEAGE__TRANSPORT": settings.openlineage, "AIRFLOW__OPENLINEAGE__DISABLED": "False"}
     if settings.clock_is_past:
         own["CAPMIG_CLOCK"] = iso(settings.clock)

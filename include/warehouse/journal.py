@@ -15,7 +15,12 @@ from include.core import disk
 from include.core.clock import iso, parse_instant
 from include.warehouse.build import TABLES
 
-NAMES = ("gate_result", "publication", "model_run")
+KEYS = {
+    "gate_result": ("run_id", "rule_id", "check_name", "subject"),
+    "publication": ("seq",),
+    "model_run": ("run_id", "model"),
+}
+NAMES = tuple(KEYS)
 
 
 def append(home: Path, name: str, rows: list[dict]) -> None:
@@ -29,16 +34,21 @@ def append(home: Path, name: str, rows: list[dict]) -> None:
 
 
 def rows(home: Path, name: str) -> list[dict]:
-    """Every row of one table, typed as its schema says. A line torn by a crash is left out."""
+    """Every row of one table, typed as its schema says. A line torn by a crash is left out.
+
+    A step that is tried again, or cleared, says its rows again: the last word on a key stands.
+    """
     path = home / "journal" / f"{name}.jsonl"
-    out = []
+    out: dict[tuple, dict] = {}
     for line in path.read_bytes().split(b"\n") if path.exists() else ():
         try:
             row = json.loads(line)
         except ValueError:
             continue
-        out.append({field.name: _typed(row.get(field.name), field.type) for field in TABLES[name]})
-    return out
+        out[tuple(row.get(key) for key in KEYS[name])] = {
+            field.name: _typed(row.get(field.name), field.type) for field in TABLES[name]
+        }
+    return list(out.values())
 
 
 def _text(value: object) -> str:
