@@ -31,7 +31,14 @@ candidate as (
         coalesce(lineage.is_published, false) as is_chosen,
         {{ evidence_rank('known.evidence_kind') }} as evidence_rank,
         coalesce(copied.lineage_a, known.lineage_root) as counted_lineage,
-        coalesce(copied.measurement_root_a, known.measurement_root) as counted_measurement,
+        -- whoever prints a lineage's figures again has measured what that lineage did
+        coalesce(
+            copied.measurement_root_a,
+            min(known.measurement_root) filter (known.evidence_kind not in ('transcription', 'report')) over (
+                partition by known.series_id, known.lineage_root
+            ),
+            known.measurement_root
+        ) as counted_measurement,
         coalesce(shifted.session_date, known.event_date) as compared_date
     from {{ ref('observation_known') }} as known
     inner join {{ source('landing', 'source') }} as source on known.source_id = source.source_id
@@ -74,10 +81,7 @@ counted as (
         event_at,
         count(distinct source_id) filter (value is not null) as n_publishers,
         count(distinct counted_lineage) filter (value is not null and evidence_kind != 'report') as n_lineages,
-        -- whoever prints another's figure again has measured nothing
-        count(distinct counted_measurement) filter (
-            value is not null and evidence_kind in ('origin', 'measurement', 'compilation')
-        ) as n_measurements,
+        count(distinct counted_measurement) filter (value is not null and evidence_kind != 'report') as n_measurements,
         max(value) filter (evidence_kind != 'report') as highest,
         min(value) filter (evidence_kind != 'report') as lowest,
         max(printed_step) filter (evidence_kind != 'report') as coarsest_step,
@@ -106,7 +110,7 @@ compared as (
         -- a shifted source alone on its own date has nothing to be compared with there
         coalesce(counted.n_publishers, 1)::int as n_publishers,
         coalesce(counted.n_lineages, 1)::int as n_lineages,
-        greatest(coalesce(counted.n_measurements, 1), least(coalesce(counted.n_lineages, 1), 1))::int as n_measurements,
+        coalesce(counted.n_measurements, 1)::int as n_measurements,
         counted.others,
         case
             when coalesce(counted.n_lineages, 1) < 2 then 0::decimal(18, 8)
