@@ -141,7 +141,7 @@ def status(
     from include.answers import status as answers
 
     settings = load()
-    if number is not None and (number < 1 or not (watch or diff)):
+    if number is not None and (number < 1 or not (watch or diff is not None)):
         raise ConfigError("a number belongs to --diff or --watch, and is 1 or more", rule="cli.number",
                           action="capmig status --diff SEQ [SEQ2], or capmig status --watch [SECONDS]")  # fmt: skip
     if verify:

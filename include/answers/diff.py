@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 
 from include.answers import reader
+from include.core.duckfile import first_line
+from include.core.errors import IntegrityError
 
 EXAMPLES = 3
 _CHANGELOG = """
@@ -44,21 +46,25 @@ def compare(older: Path, newer: Path, keys: Mapping[str, Sequence[str]], *, exam
     row that changed counts as one removed and one added.
     """
     old, new = _tables(older), _tables(newer)
-    found = []
-    with duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "1GB"}) as con:
-        con.execute("SET TimeZone = 'UTC'")
-        for table in sorted(old.keys() | new.keys()):
-            if table not in old or table not in new:
-                here, at = ("added", new) if table in new else ("removed", old)
-                ((n_rows,),) = _ask(con, f"select count(*) from read_parquet({_quoted(at[table])})")
-                found.append(Change(table, note=f"table {here}", **{here: n_rows}))
-                continue
-            for name, path in (("old", old[table]), ("new", new[table])):
-                con.execute(f"create or replace temp view {name} as select * from read_parquet({_quoted(path)})")
-            change = _compare(con, table, list(keys.get(table.partition(".")[2], ())), examples)
-            if change.added or change.removed or change.changed or change.note:
-                found.append(change)
-    return found
+    try:
+        with duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "1GB"}) as con:
+            con.execute("SET TimeZone = 'UTC'")
+            found = [_difference(con, table, old, new, keys, examples) for table in sorted(old.keys() | new.keys())]
+    except duckdb.Error as error:
+        raise IntegrityError(f"a kept version cannot be read: {first_line(error)}", source="status", rule="status.diff",
+                             action="see `capmig status --verify`") from None  # fmt: skip
+    return [change for change in found if change.added or change.removed or change.changed or change.note]
+
+
+def _difference(con: duckdb.DuckDBPyConnection, table: str, old: Mapping[str, Path], new: Mapping[str, Path],
+                keys: Mapping[str, Sequence[str]], examples: int) -> Change:  # fmt: skip
+    if table not in old or table not in new:
+        sort, at = ("added", new) if table in new else ("removed", old)
+        ((n_rows,),) = _ask(con, f"select count(*) from read_parquet({_quoted(at[table])})")
+        return Change(table, note=f"table {sort}", **{sort: n_rows})
+    for name, path in (("old", old[table]), ("new", new[table])):
+        con.execute(f"create or replace temp view {name} as select * from read_parquet({_quoted(path)})")
+    return _compare(con, table, list(keys.get(table.partition(".")[2], ())), examples)
 
 
 def _compare(con: duckdb.DuckDBPyConnection, table: str, key: list[str], examples: int) -> Change:

@@ -211,8 +211,9 @@ def is_complete(text: str) -> bool:
     """Whether Enter sends it: a dot command, nothing, or SQL whose last token is `;` (not in a text or a comment)."""
     if not text.strip() or text.lstrip().startswith("."):
         return True
-    tokens = duckdb.tokenize(text)
-    return bool(tokens) and tokens[-1][1] == duckdb.token_type.operator and text.encode()[tokens[-1][0] :][:1] == b";"
+    clean = text.encode(errors="replace")  # keys that are no UTF-8: refused when it is asked
+    tokens = duckdb.tokenize(clean.decode())
+    return bool(tokens) and tokens[-1][1] == duckdb.token_type.operator and clean[tokens[-1][0] :][:1] == b";"
 
 
 def _history(path: Path, out: TextIO) -> History:
@@ -223,4 +224,12 @@ def _history(path: Path, out: TextIO) -> History:
     except OSError as error:
         out.write(f"sql: no history at {path}: {error.strerror} [sql.history] -> this session keeps none\n")
         return InMemoryHistory()
-    return FileHistory(str(path))
+    return _File(str(path))
+
+
+class _File(FileHistory):
+    """A history that a full disk makes forgetful, and the session goes on."""
+
+    def store_string(self, string: str) -> None:
+        with suppress(OSError):
+            super().store_string(string)

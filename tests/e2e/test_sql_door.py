@@ -162,6 +162,8 @@ def test_the_shell_at_a_terminal(home: Path, terminal) -> None:
     shell.until("sql: stopped [sql.stopped]", 20)
     shell.keys("select read_text('/etc/passwd');\r")
     assert shell.until("[sql.").count("root:") == 0
+    os.write(shell.fd, b"select '\xff';\r")
+    shell.until("bytes that are not UTF-8 [sql.refused]")
     shell.keys(".mode json\rselect 1.50::decimal(8,2) as a;\r")
     shell.until('{"a": 1.5}')
     shell.until("Z>")

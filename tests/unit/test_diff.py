@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from include.answers import diff
+from include.core.errors import IntegrityError
 
 KEYS = {"flow": ("id", "day"), "gone": ("id",), "new": ("id",)}
 
@@ -75,3 +77,11 @@ def test_examples_are_few_and_in_the_order_of_the_key(tmp_path):
     (change,) = diff.compare(older, newer, KEYS, examples=2)
     assert change.changed == 8
     assert change.examples == [("n", "id=1", "0", "1"), ("n", "id=2", "0", "2")]
+
+
+def test_a_damaged_version_is_one_line(tmp_path):
+    older, newer = version(tmp_path / "v1", flow=rows(*OLD)), version(tmp_path / "v2", flow=rows(*OLD))
+    file = newer / "marts" / "flow.parquet"
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(IntegrityError, match=r"cannot be read: .* \[status.diff\] -> see `capmig status --verify`"):
+        diff.compare(older, newer, KEYS)

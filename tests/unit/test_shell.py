@@ -130,7 +130,7 @@ def test_the_limit_is_named_and_the_session_goes_on(shell):
     ("text", "whole"),
     [("select 1;", True), ("select 1", False), ("select 1;  \n", True), ("select ';", False), ("select 1 -- ;", False),
      ("select 1; -- why", True), ("select /* ; */", False), ('select "a;', False), ("select $$a;", False), ("select '円';", True),
-     ("", True), ("  ", True), (".tables", True), ("select 1;\nselect", False)],
+     ("select '\udcff';", True), ("select '\udcff", False), ("select 1\0;", False), ("", True), ("  ", True), (".tables", True), ("select 1;\nselect", False)],
 )  # fmt: skip
 def test_enter_sends_a_whole_statement_only(text, whole):
     assert is_complete(text) is whole
@@ -162,8 +162,13 @@ def test_history_is_its_owner_s_alone_and_a_place_that_refuses_it_is_said(tmp_pa
     path = tmp_path / "sql_history"
     path.touch(mode=0o644)
     path.chmod(0o644)
-    _history(path, io.StringIO())
+    _history(path, io.StringIO()).append_string("select '\udcff';")
+    assert path.read_text(encoding="utf-8").endswith("+select '?';\n")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    full = _history(path, io.StringIO())
+    full.filename = "/dev/full"
+    full.append_string("select 1;")
+    assert full.get_strings() == ["select 1;"]
     out = io.StringIO()
     history = _history(tmp_path / "not" / "there", out)
     history.append_string("select 1;")
