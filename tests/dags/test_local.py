@@ -4,17 +4,22 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
+from include import alerts
+from include.core.clock import parse_instant
 from include.landing.store import Store
+from include.orchestration.channels import channels
 from include.orchestration.home import environment
 from include.settings import load
 from include.sources import feeds, registry
@@ -89,11 +94,33 @@ def test_up_runs_tasks_and_down_stops_exactly_that(home: Path) -> None:
     _until(lambda: _state(ask, token, "land__curated") == "success")
     assert all(Store(home).attempts(s.source_id, f.name)[-1].outcome == "LANDED" for s, f in feeds("curated"))
     _until(lambda: _state(ask, token, "build_warehouse", "asset_triggered"))
+    _a_scheduler_that_hangs_is_noticed(home, ask, token)
 
     stopped = _local(home, "down")
     assert stopped.stdout == "stopped 5 components\n"
     assert [p for p in psutil.process_iter() if _ours(p.pid, started)] == []
     assert _local(home, "down").stdout == "nothing was running\n"
+
+
+def _a_scheduler_that_hangs_is_noticed(home: Path, ask: Callable[..., dict], token: str) -> None:
+    """Row 70: stopped, not dead. Its process stays and the API answers; the heartbeat's age alone tells."""
+    ask("POST", "/api/v2/dags/canary/dagRuns", {"logical_date": None}, token)
+    _until(lambda: (home / "heartbeat").exists())
+    settings = load(home)
+    beat_at = parse_instant((home / "heartbeat").read_text())
+    scheduler = json.loads((home / "airflow" / "pids.json").read_text())["scheduler"][0]
+    os.killpg(scheduler, signal.SIGSTOP)
+    try:
+        assert ask("GET", "/api/v2/version")["version"] == "3.3.2"
+        looks = [alerts.canary(settings.model_copy(update={"clock": beat_at + timedelta(minutes=minutes)}),
+                               channels(settings), beat_at - timedelta(hours=1)) for minutes in (5, 16)]  # fmt: skip
+    finally:
+        os.killpg(scheduler, signal.SIGCONT)
+    assert looks == [True, False]
+    told = [json.loads(line) for line in (home / "journal" / "alert.jsonl").read_text().splitlines()]
+    assert (told[-1]["kind"], told[-1]["state"]) == ("canary", "raised")
+    assert "watch" in json.loads((home / "airflow" / "pids.json").read_text())
+    assert (home / "airflow" / "logs" / "watch.log").is_file()
 
 
 def _state(ask: Callable[..., dict], token: str, dag_id: str, kind: str = "") -> str:
