@@ -130,13 +130,8 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def load(home: Path | str | None = None) -> Settings:
-    """Read and check the whole configuration; `ConfigError` names the first key that is wrong.
-
-    `home` is used in place of `WAREHOUSE_HOME`.
-    The clock is `CAPMIG_CLOCK`, else what `WAREHOUSE_HOME/clock` says (a warehouse made from the replay pack keeps
-    the pack's), else the wall clock.
-    """
+def _base_urls() -> dict[str, str]:
+    """`CAPMIG_BASE_URL__<SOURCE>` by source id; `ConfigError` for one that is wrong, or any key that is unknown."""
     from include.sources import registry
 
     sources = registry()
@@ -157,6 +152,17 @@ def load(home: Path | str | None = None) -> Settings:
         elif key.startswith("CAPMIG_") and key not in known:
             raise ConfigError(f"{key} is not a known key", rule="config.unknown_key",
                               action="see .env.example for the keys")  # fmt: skip
+    return urls
+
+
+def load(home: Path | str | None = None) -> Settings:
+    """Read and check the whole configuration; `ConfigError` names the first key that is wrong.
+
+    `home` is used in place of `WAREHOUSE_HOME`.
+    The clock is `CAPMIG_CLOCK`, else what `WAREHOUSE_HOME/clock` says (a warehouse made from the replay pack keeps
+    the pack's), else the wall clock.
+    """
+    urls = _base_urls()
     try:
         wall = wall_clock()
         bare = Settings(base_urls=urls, clock=wall, **({"WAREHOUSE_HOME": home} if home else {}))
