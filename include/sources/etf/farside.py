@@ -130,26 +130,19 @@ def _feed(name: str, tickers: str, release: Release) -> Feed:
     return Feed(
         name=name, kind="INBOX", clock="etf_flows", shape="observation", media="html",
         parse=partial(parse, asset, frozenset(tickers.split())), restates="window", release=release, revises=True,
-        parser_version="2",
-        expects=(f"ETF_FLOW.{asset}.TOTAL",), calendar="NYSE",
+        parser_version="2", expects=(f"ETF_FLOW.{asset}.TOTAL",), calendar="NYSE",
         requires=f"save the {asset} ETF flow page of farside.co.uk from a browser into the inbox; it is never fetched",
     )  # fmt: skip
 
 
 UNDATED = Release("UTC247", 1, "18:00")  # a copy of unknown age is taken to be public by then
 SOURCE = Source(
-    source_id="farside",
-    title="Farside Investors: ETF flow tables",
-    base_url="https://farside.co.uk",
-    lineage_root="farside",
-    evidence_kind="compilation",
-    rank=1,
+    source_id="farside", title="Farside Investors: ETF flow tables", base_url="https://farside.co.uk",
+    lineage_root="farside", evidence_kind="compilation", rank=1, verified="recorded", credit="Farside Investors",
     licence="terms not found: pages are saved by a person for their own use",
-    credit="Farside Investors",
-    verified="recorded",
     feeds=(
         _feed("btc", "IBIT FBTC BITB ARKB BTCO EZBC BRRR HODL BTCW GBTC BTC", Release("UTC247", 1, "12:00")),
         _feed("eth", "ETHA FETH ETHW TETH ETHV QETH EZET ETHE ETH", UNDATED),
         _feed("sol", "BSOL VSOL FSOL TSOL SOEZ GSOL", UNDATED),
     ),
-)
+)  # fmt: skip
