@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.browser import Watched, chromium
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +20,7 @@ def make_docs(home: Path) -> subprocess.CompletedProcess[str]:
                           timeout=600)  # fmt: skip
 
 
+@pytest.mark.timeout(600)
 def test_the_page_opens_offline_and_knows_tables_and_readers(pack_home: Path, tmp_path: Path) -> None:
     """From the inputs of the last build; a table with its types, an exposure, and nothing asked of any host."""
     home = tmp_path / "home"
