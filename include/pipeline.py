@@ -49,6 +49,7 @@ MAX_PAGES = 2000
 REPORT = "report/index.html"  # under serve/
 STATUS, BADGE = "status.json", "badge.svg"  # the same
 BEAT_EVERY = timedelta(minutes=5)  # the canary's; silent for three of them is an alarm
+REBUILDS = 4  # a figure may hide another bad one that it had superseded
 PARSED_ROWS = 2_000_000  # about 300 MB of Arrow; beyond it the derivation parses again
 Progress = Callable[[str], None]
 log = logging.getLogger("capmig.pipeline")
@@ -314,20 +315,24 @@ def _reopen(settings: Settings, run_id: str) -> tuple[Build, dict]:
 
 
 def check_step(settings: Settings, run_id: str, *, progress: Progress = quiet) -> dict:
-    """Gate a candidate. New holds rebuild it once; `GateRefused` if it may not be published."""
+    """Gate a candidate. New holds rebuild it: once, or as often as what stands behind a held figure is held too.
+
+    `GateRefused` if it may not be published.
+    """
     made, state = _reopen(settings, run_id)
     report = gates.check(made, holds_active=holds.active(settings.home))
-    found = [r for r in report.results if r["outcome"] == "hold"]
-    if report.new_holds and not report.refused:
+    found: dict[tuple, dict] = {}
+    for _ in range(REBUILDS):
+        if report.refused or not report.new_holds:
+            break
+        # what was withheld stays in the record of the run that withheld it
+        found |= {_named(r): r for r in report.results if r["outcome"] == "hold"}
         holds.add(settings.home, report.new_holds, settings.clock)
         progress(f"gate: {len(report.new_holds)} figures held, building once more")
         made = _prepare(settings, run_id)
         state = _make(settings, made, state["seq"], progress)
         report = gates.check(made, holds_active=holds.active(settings.home))
-        # what was withheld stays in the record of the run that withheld it
-        named = {(r["rule_id"], r["check_name"], r["subject"]) for r in found}
-        passed = [r for r in report.results if (r["rule_id"], r["check_name"], r["subject"]) not in named]
-        report.results[:] = passed + found
+    report.results[:] = [r for r in report.results if _named(r) not in found] + list(found.values())
     rows = [r for r in journal.rows(settings.home, "gate_result") if r["run_id"] != run_id]  # of other runs
     builds.write_table(made.path / "inputs" / "gate_result.parquet", "gate_result", rows + report.results)
     (made.path / "gate.txt").write_text("\n".join(gates.as_table(report)), encoding="utf-8")
@@ -340,6 +345,10 @@ def check_step(settings: Settings, run_id: str, *, progress: Progress = quiet) -
                           )  # fmt: skip
     return {"run_id": run_id, "n_labels": report.n_labels, "n_holds": len(holds.active(settings.home)),
             "evaluated": report.evaluated}  # fmt: skip
+
+
+def _named(result: dict) -> tuple:
+    return result["rule_id"], result["check_name"], result["subject"]
 
 
 def publish_step(settings: Settings, run_id: str) -> dict:
