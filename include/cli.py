@@ -399,7 +399,12 @@ def rollback(
     seq: Annotated[int | None, typer.Argument(help="version to serve; default the one before the served")] = None,
 ) -> None:
     """Serve an earlier kept version again, in under a second."""
+    from include import pipeline
     from include.warehouse import publish as publishing
 
-    served = publishing.rollback(load().home, seq)
+    settings = load()
+    served = publishing.rollback(settings.home, seq)
     sys.stdout.write(f"serving version {served.seq}\n")
+    sys.stdout.flush()
+    pipeline.report_step(settings)  # the page and the badge follow; readers of the file have it already
+    pipeline.status_step(settings)
