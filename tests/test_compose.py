@@ -163,7 +163,7 @@ def test_superset_shows_the_marts_in_postgres(compose: dict, pack_home: Path, tm
             url = f"http://127.0.0.1:{place.port}"
             login = {"username": "admin", "password": place.secret("superset_admin_password"), "provider": "db"}
             token = session.post(f"{url}/api/v1/security/login", json=login, timeout=60).json()["access_token"]
-            session.headers |= {"Authorization": f"Bearer {token}", "Referer": url}
+            session.headers.update({"Authorization": f"Bearer {token}", "Referer": url})
             csrf = session.get(f"{url}/api/v1/security/csrf_token/", timeout=60).json()["result"]
             session.headers["X-CSRFToken"] = csrf
 
