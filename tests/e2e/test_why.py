@@ -119,6 +119,18 @@ def test_as_it_was_known(pack_home: Path) -> None:
     assert "\x1b" not in page.stdout
 
 
+def test_a_cell_that_is_read_back_is_no_proof(pack_home: Path) -> None:
+    """A revision profile lists the printed totals beneath it; what is not made again is not called equal."""
+    row = ("mart_revision_profile", "--key", "source_id=farside,asset=BTC,hours_since_close=10", "--column", "n_final")
+    told = why(pack_home, *row)
+    days = {i["event_date"] for i in told["inputs"]}
+    assert {i["series_id"] for i in told["inputs"]} == {"ETF_FLOW.BTC.TOTAL"} and len(days) >= told["row"]["n_sessions"]
+    assert all(i["path"] for i in told["inputs"]) and told["is_made_again"] is False
+    page = capmig(pack_home, "why", *row).stdout
+    assert "not made again" in page and "equal to the row" not in page
+    assert why(pack_home, "etf_flow", "BTC", "2026-01-22")["is_made_again"] is True
+
+
 def test_what_was_known_before(con, pack_home: Path) -> None:
     """A figure that was revised shows its earlier versions, with the instants between which each was known."""
     series, day = con.execute("""select series_id, event_date from marts.fct_revision

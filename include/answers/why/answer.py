@@ -41,6 +41,7 @@ def explain(con: Con, figure: Figure, locate: Locate, holds: Iterable[dict]) -> 
         "holds": _holds(con, figure, holds, known),
         "query": figure.query,
         "result": made[0] if len(made) == 1 else None,
+        "is_made_again": not figure.is_own_proof,
         "result_equals_row": len(made) == 1 and all(row[n] == value for n, value in made[0].items()),
     }
 

@@ -60,6 +60,7 @@ class Figure:
     query: str = ""
     notes: list[str] = field(default_factory=list)
     slices: dict[str, str] = field(default_factory=dict)
+    is_own_proof: bool = False  # nothing beneath makes it again: the statement reads the published cell itself
 
     def give(self, inputs: str, cells: str) -> None:
         """Set the versions that the figure needs; the statement may read every version of their cells."""
@@ -118,6 +119,7 @@ def find(con: Con, words: list[str], key: list[str], column: str) -> Figure:
     figure.name = " ".join(words) + (f" --key {','.join(key)}" if key else "")
     PLANS.get(figure.table, _plan_any)(con, figure)
     if not figure.query:
+        figure.is_own_proof = True
         figure.query = f"select {figure.column}\nfrom {figure.schema}.{figure.table}\nwhere {figure.where}"
     if f"marts.{figure.table}" in figure.query:
         figure.slices.setdefault(figure.table, figure.where)
@@ -518,6 +520,17 @@ def _plan_coverage(con: Con, figure: Figure) -> None:
                     f"from marts.fct_observation\nwhere {mine}")  # fmt: skip
 
 
+def _plan_profile(con: Con, figure: Figure) -> None:
+    """How a source's totals came to be final: every version of the printed totals that the profile looks over."""
+    row = figure.row
+    seen = one_of(["archive", "first_seen", "publisher"])  # what was filled in late says nothing of timing
+    figure.inputs = (f"series_id = {literal('ETF_FLOW.' + row['asset'] + '.TOTAL')} and vintage_kind {seen} and "
+                     f"source_id = {literal(row['source_id'])} and value is not null and obs_status != 'held' "
+                     f"and known_from <= {literal(row['known_from'])}")  # fmt: skip
+    figure.notes.append(f"from {row['n_sessions']} sessions of which the first print was seen to arrive, among the "
+                        "versions below")  # fmt: skip
+
+
 def _plan_any(con: Con, figure: Figure) -> None:
     """A row of which nothing more is known: the version or the payload that it names itself."""
     row = figure.row
@@ -531,4 +544,5 @@ PLANS: dict[str, Callable[[Con, Figure], None]] = {
     "fct_observation": _plan_version, "fct_revision": _plan_version, "fct_etf_flow_daily": _plan_fund,
     "fct_etf_flow_agg_daily": _plan_session, "fct_rate_differential_daily": _plan_rate,
     "fct_policy_decision": _plan_decision, "mart_coverage_calendar": _plan_coverage,
+    "mart_revision_profile": _plan_profile,
 }  # fmt: skip

@@ -94,8 +94,12 @@ def show(answer: dict, out: TextIO) -> None:
     page.title("THE QUERY")
     page.verbatim(answer["query"])
     told = ", ".join(f"{n} {cell(v) or 'NULL'}" for n, v in (answer["result"] or {}).items())
-    same = "equal to the row" if answer["result_equals_row"] else "NOT the row: tell us, with a bundle"
-    page.say(f"= {told}: {same}", "green" if answer["result_equals_row"] else "bold red", _INDENT)
+    if not answer["result_equals_row"]:
+        page.say(f"= {told}: NOT the row: tell us, with a bundle", "bold red", _INDENT)
+    elif answer["is_made_again"]:
+        page.say(f"= {told}: equal to the row", "green", _INDENT)
+    else:  # to read a cell and find it equal to itself proves nothing
+        page.say(f"= {told}: the published cell as it stands, not made again from what is beneath it", "dim", _INDENT)
 
 
 def _inputs(page: Page, inputs: list[dict]) -> None:
