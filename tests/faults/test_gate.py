@@ -83,6 +83,18 @@ def test_the_record_passes_with_labels_and_without_a_hold(candidate: Build) -> N
     assert len(lines) == 1 + report.n_labels
 
 
+def test_a_fund_that_reports_and_is_not_listed_is_told(candidate: Build) -> None:
+    """A new fund's column, non-zero while its listing is missing, is absent from our total: the gate names it."""
+    spoil(candidate.scratch, "insert into ledger.observation_version select * replace "
+                             "(replace(series_id, 'IBIT', 'MSBT') as series_id) from ledger.observation_version "
+                             "where series_id = 'ETF_FLOW.BTC.IBIT' and source_id = 'farside' and known_to is null "
+                             "and event_date = '2026-01-29'")  # fmt: skip
+    results = gates.check(candidate, holds_active=set()).results
+    (told,) = [r for r in results if r["rule_id"] == "G3.unlisted" and r["outcome"] == "label"]
+    assert (told["subject"], told["n_failed"]) == ("BTC", 1)
+    assert "MSBT 2026-01-29 (317.8)" in told["evidence"]
+
+
 # Row 19: units.
 
 
@@ -161,7 +173,9 @@ def test_a_released_figure_is_not_found_again_and_an_unseen_hold_refuses(candida
     name = holds.hold_id(found)
     with duckdb.connect(str(candidate.scratch)) as con:
         con.execute(_replaced("hold", "true"))
-        con.execute("insert into landing.hold by name select ? as hold_id, ? as released_at", [name, CLOCK])
+        said = {n: found[n] for n in holds.KEY} | {"hold_id": name, "released_at": CLOCK}
+        con.execute(f"insert into landing.hold ({', '.join(said)}) values ({', '.join('?' * len(said))})",
+                    list(said.values()))  # fmt: skip
     assert gates.check(candidate, holds_active=set()).new_holds == []
     report = gates.check(candidate, holds_active={"0badc0de0bad"})
     assert [r["rule_id"] for r in report.results if r["outcome"] == "refuse"] == ["G5.applied"]

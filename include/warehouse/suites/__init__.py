@@ -98,6 +98,7 @@ PROFILES: dict[str, tuple[Check, ...]] = {
         ROWS,
         _none("G3.partial", "closed_sessions_are_complete", "label", "partial", "source"),
         _none("G3.not_yet", "closed_sessions_have_figures", "label", "not_yet", "source"),
+        _none("G3.unlisted", "every_fund_that_reports_is_listed", "label", "unlisted"),
     ),
     "mart": (
         ROWS,
