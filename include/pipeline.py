@@ -267,7 +267,8 @@ def build_step(settings: Settings, run_id: str, *, progress: Progress = quiet) -
     """Build a candidate. None if nothing that decides a figure or an outcome has changed since the served version."""
     home = settings.home
     builds.sweep(home)
-    seq = publish.next_seq(home)
+    # a version keeps its number though the served directory was lost
+    seq = max([publish.next_seq(home), *(row["seq"] + 1 for row in journal.rows(home, "publication"))])
     served = publish.current(home)
     made = _prepare(settings, run_id)
     if served and served.meta.get("input_hash") == made.input_hash and publish.is_whole(home):

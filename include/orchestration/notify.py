@@ -10,7 +10,6 @@ from datetime import datetime
 from airflow.sdk import BaseNotifier
 
 from include.core.errors import CapmigError, GateRefused
-from include.orchestration.channels import channels
 from include.settings import Settings, load
 
 log = logging.getLogger("capmig.alert")
@@ -55,11 +54,8 @@ class Failed(_Quiet):
     """`on_failure_callback` of every task, after its last try."""
 
     def told(self, settings: Settings, context) -> None:
-        from include import alerts
-
         ti = context["ti"]
-        fact = failure(ti.dag_id, _task(context), context.get("exception"))
-        alerts.tell(settings, channels(settings), raised=[fact])
+        _tell(settings, raised=[failure(ti.dag_id, _task(context), context.get("exception"))])
 
 
 class Passed(_Quiet):
@@ -70,8 +66,6 @@ class Passed(_Quiet):
         self.look = look
 
     def told(self, settings: Settings, context) -> None:
-        from include import alerts
-
         dag_id, task, begun = context["ti"].dag_id, _task(context), context["dag_run"].start_date
 
         def over(fact, since: datetime) -> bool:
@@ -79,9 +73,7 @@ class Passed(_Quiet):
                 return fact.source == dag_id and begun > since
             return fact.kind == "task" and (fact.source, fact.subject) == (dag_id, task)
 
-        alerts.tell(settings, channels(settings), over=over)
-        if self.look:
-            alerts.look(settings, channels(settings))
+        _tell(settings, look=self.look, over=over)
 
 
 class Missed(_Quiet):
@@ -95,12 +87,23 @@ class Missed(_Quiet):
         await asyncio.to_thread(self.notify, context)
 
     def told(self, settings: Settings, context) -> None:
-        from include import alerts
+        from include.alerts import Fact
 
         run = (context.get("dag_run") or {}).get("dag_run_id", "")
         said = f"the run {run} was not done {self.limit} after it was queued"
-        fact = alerts.Fact("deadline", self.dag_id, "O.deadline", "", said, "see its tasks", runbook_of(self.dag_id))
-        alerts.tell(settings, channels(settings), raised=[fact])
+        fact = Fact("deadline", self.dag_id, "O.deadline", "", said, "see its tasks", runbook_of(self.dag_id))
+        _tell(settings, raised=[fact])
+
+
+def _tell(settings: Settings, *, look: bool = False, **said) -> None:
+    """Raise or end facts, and perhaps look around. Imported here: a DAG file that is parsed needs none of it."""
+    from include import alerts
+    from include.orchestration.channels import channels
+
+    there = channels(settings)
+    alerts.tell(settings, there, **said)
+    if look:
+        alerts.look(settings, there)
 
 
 def _task(context) -> str:

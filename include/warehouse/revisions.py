@@ -11,7 +11,8 @@ import duckdb
 
 from include.core.clock import iso
 
-SHARE, ENOUGH = 0.05, 10  # of a feed's earlier cells that change in one landing, and the fewest that are called many
+SHARE = 0.05  # of a feed's earlier cells that change in one landing
+ENOUGH, PERIODS = 10, 3  # the fewest that are called many: one corrected row of a wide table is not a history
 
 # Current versions that changed or withdrew a figure, by the landing that did it. What a fund table does in its first
 # night is completion, not correction.
@@ -32,7 +33,8 @@ with cell as (
 ),
 
 landing as (
-    select source_id, feed, known_from, count(*) as n_changed
+    select source_id, feed, known_from, count(*) as n_changed,
+        count(distinct coalesce(event_at, event_date::timestamptz)) as n_periods
     from cell where is_changed group by all
 ),
 
@@ -53,17 +55,16 @@ withdrawn as (
 
 select
     cell.source_id, cell.feed, cell.series_id, cell.event_date, cell.event_at, cell.value, cell.obs_status,
-    cell.known_from, measured.n_changed, measured.n_before
+    cell.known_from, measured.n_changed, measured.n_before,
+    measured.n_changed >= $enough and measured.n_periods >= $periods
+        and measured.n_changed > $share * measured.n_before as is_mass
 from cell
 inner join measured
     on cell.source_id = measured.source_id and cell.feed = measured.feed and cell.known_from = measured.known_from
 left join withdrawn
     on cell.source_id = withdrawn.source_id and cell.feed = withdrawn.feed and cell.event_date = withdrawn.event_date
     and cell.event_at is not distinct from withdrawn.event_at
-where cell.is_changed and (
-    withdrawn.event_date is not null
-    or (measured.n_changed >= $enough and measured.n_changed > $share * measured.n_before)
-)
+where cell.is_changed and (withdrawn.event_date is not null or is_mass)
 order by all
 """
 
@@ -81,7 +82,7 @@ group by all order by all
 def suspects(con: duckdb.DuckDBPyConnection) -> list[dict]:
     """Figures of mass revisions and withdrawals, and pairs of lineages to count as one, as holds (`holds.KEY`, `why`,
     `batch_id`) with their `feed`. `con` has a build's `scratch` attached."""
-    cursor = con.execute(_CHANGED, {"enough": ENOUGH, "share": SHARE})
+    cursor = con.execute(_CHANGED, {"enough": ENOUGH, "periods": PERIODS, "share": SHARE})
     names = [c[0] for c in cursor.description]
     found = [_revised(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
     return found + [_copied(*row) for row in con.execute(_COPIES).fetchall()]
@@ -89,8 +90,7 @@ def suspects(con: duckdb.DuckDBPyConnection) -> list[dict]:
 
 def _revised(cell: dict) -> dict:
     seen = iso(cell.pop("known_from"))
-    changed, before = cell.pop("n_changed"), cell.pop("n_before")
-    is_mass = changed >= ENOUGH and changed > SHARE * before
+    changed, before, is_mass = cell.pop("n_changed"), cell.pop("n_before"), cell.pop("is_mass")
     rule = "G9.mass_revision" if is_mass else "G9.withdrawn"
     why = f"{changed} of {before} figures changed at {seen}" if is_mass else f"days of its history went at {seen}"
     batch = hashlib.sha256(f"{rule} {cell['source_id']} {cell['feed']} {seen}".encode()).hexdigest()[:12]
