@@ -14,7 +14,8 @@ __all__ = ["connect"]
 def connect(as_of: "datetime | str | None" = None, home: "Path | str | None" = None) -> "Door":
     """Open what is served, or the warehouse as known at `as_of` (built on the first call, then kept), for reading.
 
-    `as_of` is an aware datetime or a text such as `2026-01-23T03:07Z`; `home` stands in for `WAREHOUSE_HOME`.
+    `as_of` is an aware datetime or a text such as `2026-01-23T03:07Z` (a date alone means its end); `home` stands in
+    for `WAREHOUSE_HOME`.
     Raises `CapmigError`, one line: nothing is published yet, no such instant, or a file that cannot be read.
     """
     from include.answers.door import Door

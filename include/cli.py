@@ -369,7 +369,7 @@ def build(as_of: AsOf = "") -> None:
 @app.command()
 def publish(
     target: Annotated[str, typer.Argument(metavar="[postgres]", help="bring PostgreSQL to the served version")] = "",
-    ack: Annotated[str, typer.Option("--ack", metavar="ID", help="release this held figure first")] = "",
+    ack: Annotated[str, typer.Option("--ack", metavar="ID[,ID]", help="release what is held first")] = "",
     why: Annotated[str, typer.Option("--why", help="the reason, kept with the release")] = "",
 ) -> None:
     """Build, check and publish what has landed; with --ack, release a hold first. `postgres` publishes there."""

@@ -113,7 +113,8 @@ def _with_suspects(profile: pa.Table, suspects: list[dict]) -> pa.Table:
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for s in suspects:
         subject = f"{s['source_id']}/{s['feed']}"
-        found[subject, HOLDING[s["rule_id"]]].append(f"{s['series_id']} {s['event_date']} {s['why']}")
+        cell = f"{s['series_id']} {s['event_date']} " if s["event_date"] else ""
+        found[subject, HOLDING[s["rule_id"]]].append(cell + s["why"])
     for what in HOLDING.values():
         hits = [found.get((subject, what), []) for subject in profile["subject"].to_pylist()]
         profile = profile.append_column(f"n_{what}", pa.array([len(h) for h in hits], pa.int64()))

@@ -51,7 +51,9 @@ def add(home: Path, figures: Iterable[dict], at: datetime) -> list[dict]:
 
 
 def release(home: Path, hold_id: str, *, at: datetime, why: str) -> None:
-    """Let a held figure through from `at` on, or every figure of a batch. Releasing it twice changes nothing.
+    """Let a held figure through from `at` on, or every figure of a batch; `hold_id` may name several, with commas.
+
+    Releasing it twice changes nothing.
 
     `ConfigError` if there is no such hold or batch, or no reason is given.
     """
@@ -61,12 +63,13 @@ def release(home: Path, hold_id: str, *, at: datetime, why: str) -> None:
     disk.make_dir(home)
     with FileLock(home / "holds.lock", timeout=60):
         held = rows(home)
-        named = [row for row in held if hold_id in (row["hold_id"], row["batch_id"])]
-        if not named:
+        asked = {name.strip() for name in hold_id.split(",")}
+        named = [row for row in held if asked & {row["hold_id"], row["batch_id"]}]
+        if unknown := sorted(asked - {row[n] for row in named for n in ("hold_id", "batch_id")}):
             active = sorted({row["batch_id"] or row["hold_id"] for row in held if row["released_at"] is None})
             there = f"use one of {', '.join(active[:SHOWN])}" if active else "nothing is held"
             raise ConfigError(
-                f"there is no hold {hold_id[:40]!r}", source="gate", rule="config.unknown_hold", action=there
+                f"there is no hold {unknown[0][:40]!r}", source="gate", rule="config.unknown_hold", action=there
             )
         lines = [_line({"hold_id": row["hold_id"], "released_at": at, "released_why": why.strip()})
                  for row in named if row["released_at"] is None]  # fmt: skip

@@ -141,7 +141,7 @@ def test_corrections_and_new_days_are_not_a_mass_revision(settings: Settings) ->
 @pytest.mark.timeout(300)
 def test_a_copy_that_is_declared_independent_counts_as_one_until_acknowledged(tmp_path: Path) -> None:
     """Sixty-five sessions equal to the last digit: one lineage, grade C; acknowledged, it is two, grade B."""
-    days = [d for d in (date(2025, 10, 1) + timedelta(days=n) for n in range(140)) if d.weekday() < 5][:75]
+    days = [day for (day,) in _sessions()][:75]
     names = [f"ETF_FLOW.BTC.{ticker}" for ticker in ("IBIT", "FBTC")]
     table = [(name, day, f"{(n * 37 + k * 11) % 90 - 40}.{n % 10}") for n, day in enumerate(days)
              for k, name in enumerate(names)]  # fmt: skip

@@ -280,7 +280,7 @@ def test_a_held_figure_stays_out_until_it_is_released(own_home: Path) -> None:
     name = next(h["hold_id"] for h in holds.rows(own_home) if h["series_id"] == "YIELD.JP.2Y")
     served = own_home / "serve" / "warehouse.duckdb"
     told = builds.query(served, "select would_change_it from marts.mart_daily_brief where section = 'held'")
-    assert name in told[0][0]  # a reader sees what to release, and how
+    assert any(name in row[0] for row in told)  # a reader sees what to release, and how
     assert builds.query(served, "select count(*) from ops.fct_gate_result where outcome = 'hold'")[0][0] >= 1
     pipeline.release_hold(settings, name, "the ministry says so")
     assert pipeline.refresh(settings, "run-release")["n_holds"] == done["n_holds"] - 1

@@ -172,6 +172,13 @@ def _earlier(con: Con, figure: Figure, inputs: list[dict]) -> list[dict]:
     ]  # fmt: skip
 
 
+def _hold_at(hold: dict, known: object) -> dict:
+    """A hold as it stood at the cut-off: a later release is none yet."""
+    if hold["released_at"] and hold["released_at"] > known:
+        return hold | {"released_at": None, "released_why": None}
+    return hold
+
+
 def _holds(con: Con, figure: Figure, holds: Iterable[dict], known: object) -> list[dict]:
     """What the gate withheld of these cells, and what it noted of them in the newest run."""
     if not figure.cells:
@@ -179,7 +186,7 @@ def _holds(con: Con, figure: Figure, holds: Iterable[dict], known: object) -> li
     cells = fetch(con, f"select distinct series_id, event_date, source_id, feed from marts.fct_observation "
                        f"where {figure.cells} order by all")  # fmt: skip
     keys = {(c["series_id"], c["event_date"]) for c in cells}
-    out = [{"what": "hold", **h} for h in holds
+    out = [{"what": "hold", **_hold_at(h, known)} for h in holds
            if (h.get("series_id"), h.get("event_date")) in keys and h["held_at"] <= known]  # fmt: skip
     out += [{"what": "withheld version", **{n: v[n] for n in ("series_id", "event_date", "source_id", "value_raw",
                                                               "known_from", "known_to", "locator")}}

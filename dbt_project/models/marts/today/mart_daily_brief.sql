@@ -96,10 +96,10 @@ feed_row as (
         0 as place,
         held.source_id || '/' || held.feed as headline,
         min(held.event_date) as event_date,
-        count(*) || ' figures withheld' as value_text,
+        count(*) || case when count(*) = 1 then ' figure' else ' figures' end || ' withheld' as value_text,
         'held' as status,
-        string_agg(distinct hold.why, '; ' order by hold.why) as reading,
-        'capmig publish --ack ' || string_agg(distinct hold.hold_ids, ' ' order by hold.hold_ids) || ' --why ...'
+        hold.why as reading,
+        'capmig publish --ack ' || string_agg(distinct hold.hold_ids, ',' order by hold.hold_ids) || ' --why ...'
             as would_change_it,
         held.source_id as who_says_it,
         null::timestamptz as next_due_at
@@ -111,7 +111,7 @@ feed_row as (
             event_date,
             event_at,
             string_agg(distinct why, '; ' order by why) as why,
-            string_agg(distinct coalesce(batch_id, hold_id), ' ' order by coalesce(batch_id, hold_id)) as hold_ids
+            string_agg(distinct coalesce(batch_id, hold_id), ',' order by coalesce(batch_id, hold_id)) as hold_ids
         from {{ ref('hold') }}
         where released_at is null
         group by all
@@ -121,7 +121,7 @@ feed_row as (
         and held.event_date = hold.event_date
         and held.event_at is not distinct from hold.event_at
     where held.obs_status = 'held' and held.known_to is null
-    group by held.source_id, held.feed
+    group by held.source_id, held.feed, hold.why -- what is released together is told together
 
     union all by name
 
@@ -153,7 +153,12 @@ every as (
 select
     cutoff.cutoff_at as as_of,
     row_number() over (
-        order by list_position(['headline', 'late', 'held', 'gap', 'due'], every.section), every.place, every.headline
+        order by
+            list_position(['headline', 'late', 'held', 'gap', 'due'], every.section),
+            every.place,
+            every.headline,
+            every.reading,
+            every.would_change_it
     )::int as headline_no,
     every.section,
     every.headline,
