@@ -34,7 +34,9 @@ _ABOUT = """{figure}
 
 Check it, with nothing but Python and the package `duckdb`:  python verify.py
 It compares every file with MANIFEST.sha256, runs query.sql over rows/*.parquet, compares its answer with row.parquet,
-and looks for each version's printed text in the bytes of the payload that it came from.
+and looks for each version's printed text in the bytes of the payload that it came from. It does not parse the payload:
+that a printed text means its value is for the reader to see, side by side in rows/fct_observation.parquet. Whoever
+rewrites everything in here, this check too, is told only by the archive's own sha256, which the command printed.
 
 Figures belong to their publishers:
 {terms}
