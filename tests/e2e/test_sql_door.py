@@ -57,7 +57,7 @@ class Terminal:
         while wanted not in (text := ESCAPE.sub("", self.raw)):
             ready, *_ = select.select([self.fd], [], [], max(0, end - time.monotonic()))
             assert ready, f"no {wanted!r} in {text[-2000:]!r}"
-            self.raw += os.read(self.fd, 65536).decode()
+            self.raw += os.read(self.fd, 65536).decode(errors="replace")  # the terminal echoes what was typed
         before, _, self.raw = text.partition(wanted)
         return before + wanted
 
