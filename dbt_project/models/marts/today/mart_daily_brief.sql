@@ -96,7 +96,9 @@ feed_row as (
         0 as place,
         held.source_id || '/' || held.feed as headline,
         min(held.event_date) as event_date,
-        count(*) || case when count(*) = 1 then ' figure' else ' figures' end || ' withheld' as value_text,
+        case
+            when count(*) = 1 then min(held.series_id || ' of ' || held.event_date) else count(*) || ' figures'
+        end || ' withheld' as value_text,
         'held' as status,
         hold.why as reading,
         'capmig publish --ack ' || string_agg(distinct hold.hold_ids, ',' order by hold.hold_ids) || ' --why ...'
