@@ -143,7 +143,7 @@ def test_a_source_that_changes_its_unit_changes_no_figure(project: Path, pack_ho
 def _rescale(path: Path, scales: dict[str, tuple[str, str]]) -> int:
     """Divide a row file's values by the scale of the unit in which they are then told. Returns how many changed."""
     cases = " ".join(
-        f"when '{unit}' then (value::decimal(28, 12) * {1 / Decimal(scale)})::decimal(38, 18)"
+        f"when '{unit}' then (value::decimal(28, 12) * {1 / Decimal(scale):f})::decimal(38, 18)"
         for unit, (_, scale) in scales.items()
     )
     named = " ".join(f"when '{unit}' then '{other}'" for unit, (other, _) in scales.items())
