@@ -159,8 +159,7 @@ def test_a_build_as_of_and_the_versions_of_today_agree(stranger: Settings, curre
             assert con.execute(said.format(of="past") + " where known_from > $1", [at]).fetchall() == []
 
 
-@pytest.mark.parametrize("at", [INSTANTS[0], *(pytest.param(at, marks=pytest.mark.soak) for at in INSTANTS[1:]), *SOAK],
-                         ids=iso)  # fmt: skip
+@pytest.mark.parametrize("at", [*INSTANTS, *SOAK], ids=iso)
 def test_a_build_as_of_is_a_build_of_a_landing_that_ends_there(
     stranger: Settings, current: Path, tmp_path: Path, at: datetime
 ) -> None:
