@@ -27,11 +27,11 @@ def test_budgets() -> None:
         (ROOT / "dags").glob("*.py")
     )
     sql = [p for p in (ROOT / "dbt_project").rglob("*.sql") if "target" not in p.parts]
-    assert len(models) <= 45
-    assert _lines(python) <= 11_500
-    assert _lines(sql) <= 3300
-    for package, most in {"core": 1100, "landing": 1200, "warehouse": 2400, "answers": 3200, "orchestration": 1300,
-                          "replay": 650, "bi": 300}.items():  # fmt: skip
+    assert len(models) <= 64
+    assert _lines(python) <= 13_000
+    assert _lines(sql) <= 5200
+    for package, most in {"core": 1100, "landing": 1400, "warehouse": 2400, "answers": 3200, "orchestration": 1300,
+                          "replay": 1000, "bi": 300}.items():  # fmt: skip
         assert _lines([p for p in python if f"include/{package}/" in p.as_posix()]) <= most, package
     assert _lines([ROOT / "README.md"]) <= 150
     assert all(_lines([p]) <= 60 for p in (ROOT / "dags").glob("*.py"))

@@ -105,6 +105,7 @@ class Source:
     headers: tuple[tuple[str, str], ...] = field(default=())
     key_env: str = ""  # name of the environment variable that holds a key
     key_header: str = ""
+    key_required: bool = False  # nothing is asked without the key
 
     def feed(self, name: str) -> Feed:
         """The feed of that name; KeyError if there is none."""

@@ -132,7 +132,7 @@ def landed(con: duckdb.DuckDBPyConnection, pages: list[Page], rng: random.Random
     """Row and page tables as landing leaves them: runs within files that end where they happen to end."""
     con.execute("delete from scratch.staging.stg_observation; delete from scratch.landing.page; "
                 "delete from scratch.landing.feed")  # fmt: skip
-    for feed in {p.feed for p in pages}:
+    for feed in sorted({p.feed for p in pages}, key=lambda f: f.rank):  # a draw is the same in every process
         own = [p for p in pages if p.feed == feed]
         con.execute("insert into scratch.landing.feed values ('s', $1, $2, $3)", [feed.name, feed.revises, LATE_AFTER])
         instants = sorted({p.seen_at for p in own})
