@@ -1,12 +1,15 @@
 """Rows that a person states, each with the page that says so: decisions, votes, instants, funds, names, fund assets.
 
-The files in `curated_rows/` ship with the product. A line is one event (or one day of assets); its columns become
-attributes. It carries either `published_at`, the publisher's own stamp, or `claimed_known_at`, by when it was public.
+The files in `curated_rows/` ship with the product; `layouts.toml` says what a line of each holds. A line is one event
+(or one day of assets); its columns become attributes. It carries either `published_at`, the publisher's own stamp, or
+`claimed_known_at`, by when it was public.
 """
 
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from include.core.page import page
 from include.core.parse import above_zero, columns, day, decode, instant, not_after, number, read_csv, refuse
@@ -15,29 +18,16 @@ from include.core.source import Feed, Payload, Release, Source
 
 KNOWN = ("published_at", "claimed_known_at")
 STATED = (*KNOWN, "lineage_root", "evidence_kind", "url", "note")
-# Feed: kind of its events, the column that holds their instant (with `slack_s` beside it), their attributes.
-EVENTS = {
-    "policy_decision": ("DECISION", "decided_at", (
-        "bank", "effective_date", "rate_before_pct", "rate_after_pct", "rate_before_lower_pct", "rate_before_upper_pct",
-        "rate_after_lower_pct", "rate_after_upper_pct", "votes_for", "votes_against", "needs_primary")),
-    "policy_vote": ("VOTE", "", ("meeting_id", "member_id", "vote", "preferred_rate_pct", "preferred_upper_pct")),
-    "event_instant": ("PRESSER", "held_at", ("meeting_id", "bank", "title")),
-    "fund_listing": ("FUND", "", ("asset", "issuer", "ticker", "listed_on", "delisted_on")),
-    "entity": ("ALIAS", "", ("entity_id", "entity_kind", "official_name", "alias", "alias_kind", "confidence")),
-}  # fmt: skip
-TOKENS = {
-    "vote": {"for", "against"},
-    "alias_kind": {"official", "romanisation", "mistranslation"},
-    "needs_primary": {"true", ""},
-    "evidence_kind": set(EVIDENCE_KINDS),
-}
-_DAYS = frozenset({"effective_date", "listed_on", "delisted_on"})
+_LAYOUTS = tomllib.loads(Path(__file__).with_name("curated_rows").joinpath("layouts.toml").read_text("utf-8"))
+EVENTS: dict[str, dict] = _LAYOUTS["feeds"]
+TOKENS: dict[str, list[str]] = _LAYOUTS["tokens"] | {"evidence_kind": list(EVIDENCE_KINDS)}
+_UNITS = {"_pct": "percent", "confidence": None}  # of numbers, by the end of their names
 _ASSETS = re.compile(r"[A-Z]{2,5}\.[A-Z]{2,6}", re.ASCII)
 
 Line = dict[str, str]
 
 
-def parse_events(kind: str, moment: str, attributes: tuple[str, ...]) -> Callable[[Payload], Parsed]:
+def parse_events(kind: str, attributes: list[str], moment: str = "") -> Callable[[Payload], Parsed]:
     """The parser of one feed: a row per filled attribute of each event that was public when the file was seen."""
     timed = (moment, "slack_s") if moment else ()
 
@@ -99,7 +89,7 @@ def _stated(line: Line) -> dict:
     return known | {name: line[name] for name in ("lineage_root", "evidence_kind")} | {"event_date": event_date}
 
 
-def _event(kind: str, moment: str, attributes: tuple[str, ...], line: Line) -> Iterator[Event]:
+def _event(kind: str, moment: str, attributes: list[str], line: Line) -> Iterator[Event]:
     shared = _stated(line) | {"event_id": line["event_id"], "kind": kind}
     if not line["event_id"]:
         raise refuse("a line without event_id", "G1.columns")
@@ -115,11 +105,13 @@ def _event(kind: str, moment: str, attributes: tuple[str, ...], line: Line) -> I
 
 
 def _content(name: str, raw: str) -> dict:
-    """Percentages, votes and confidence are numbers; the rest is text, days and all."""
-    unit = "percent" if name.endswith("_pct") else "vote" if name.startswith("votes_") else None
-    if unit or name == "confidence":
-        return {"value": number(raw), "unit": unit}
-    if name in _DAYS:
+    """Numbers are told by their names; the rest is text, days and all."""
+    if name.startswith("votes_"):
+        return {"value": number(raw), "unit": "vote"}
+    for suffix, unit in _UNITS.items():
+        if name.endswith(suffix):
+            return {"value": number(raw), "unit": unit}
+    if name.endswith(("_on", "_date")):
         day(raw, "%Y-%m-%d")
     return {"value_text": raw}
 
@@ -144,7 +136,7 @@ SOURCE = Source(
     credit="the publishers named in the rows",
     verified="recorded",
     feeds=(
-        *(_feed(name, parse_events(*layout)) for name, layout in EVENTS.items()),
+        *(_feed(name, parse_events(**layout)) for name, layout in EVENTS.items()),
         _feed("fund_aum", parse_aum, "observation"),
     ),
 )
