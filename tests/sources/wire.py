@@ -41,10 +41,12 @@ class Wire:
     header: int = 0  # the header's line
     records: list | None = None  # path to the list of records in JSON
     paired: list | None = None  # path to a list that belongs to it by index
+    columnar: bool = False  # the path leads to an object of parallel arrays, one a column
     day: str = ""
     day_format: str = ""
     value: str = ""
     text: bool = False  # a JSON feed that writes numbers as text
+    bare_day: bool = False  # a JSON feed that writes days as numbers
     scale: Decimal = Decimal(1)
     required: list[str] = field(default_factory=list)
     bad_days: list[str] = field(default_factory=list)
@@ -53,7 +55,7 @@ class Wire:
         """`day` as the source writes it."""
         ms = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
         text = self.day_format.format(d=day, r=day.year - 2018, ms=ms)
-        return Token(text) if self.day_format == "{ms}" else text
+        return Token(text) if self.bare_day or self.day_format == "{ms}" else text
 
     def write_value(self, token: str) -> str | Token:
         """A number as the source writes it."""
@@ -146,14 +148,21 @@ def _at(node: Any, path: list) -> Any:
     return node
 
 
+def _records(wire: Wire, root: Any) -> list[dict]:
+    found = _at(root, wire.records)
+    return (
+        [dict(zip(found, line, strict=True)) for line in zip(*found.values(), strict=True)] if wire.columnar else found
+    )
+
+
 def _load_json(wire: Wire, body: bytes) -> Table:
     root = json.loads(body, parse_float=lambda text: Token(text), parse_int=lambda text: Token(text))
-    rows = [dict(item) for item in _at(root, wire.records)]
+    rows = [dict(item) for item in _records(wire, root)]
     for row, other in zip(rows, _at(root, wire.paired) if wire.paired else [], strict=bool(wire.paired)):
         row.update({f"ctx {key}": value for key, value in other.items()})
     columns = list(dict.fromkeys(key.removeprefix("ctx ") for row in rows for key in row))
     rows = [{key.removeprefix("ctx "): value for key, value in row.items()} for row in rows]
-    own = {key for item in _at(root, wire.records) for key in item}
+    own = {key for item in _records(wire, root) for key in item}
     return Table(wire, "json", columns, rows, (root, own))
 
 
@@ -163,7 +172,9 @@ def _dump_json(table: Table) -> bytes:
     rows = [{c: row[c] for c in table.columns if c in row} for row in table.rows]
     split = [({k: v for k, v in r.items() if k in own or not wire.paired}, {k: v for k, v in r.items() if k not in own})
              for r in rows]  # fmt: skip
-    root = _put(root, wire.records, [mine for mine, _ in split])
+    mine = [own for own, _ in split]
+    arrays = {c: [row.get(c) for row in rows] for c in table.columns}
+    root = _put(root, wire.records, arrays if wire.columnar else mine)
     if wire.paired:
         root = _put(root, wire.paired, [other for _, other in split])
     text = json.dumps(root, default=lambda token: f"@{token.text}@", ensure_ascii=False)
