@@ -1,4 +1,4 @@
-"""`capmig`: run, status, sql, why, brief, import, build, publish, rollback. Errors are one line on standard error."""
+"""`capmig`: what a person asks and does, one command each. Errors are one line on standard error."""
 
 import os
 import shutil
@@ -154,7 +154,9 @@ def status(
 
     def draw() -> str:
         served = _warehouse(settings, "")
-        return answers.sources(served) if sources else answers.overview(served) + pipeline.canary_line(load())
+        if sources:
+            return answers.sources(served, pipeline.disabled_sources())
+        return answers.overview(served) + pipeline.canary_line(load())
 
     if watch:
         _watch(draw, number or 10)
@@ -408,3 +410,57 @@ def rollback(
     sys.stdout.flush()
     pipeline.report_step(settings)  # the page and the badge follow; readers of the file have it already
     pipeline.status_step(settings)
+
+
+@app.command()
+def probe(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE...]", help="sources; default every one")] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="keep the answers as recorded cases below DIR")
+    ] = None,
+) -> None:
+    """Ask each feed once: as declared, drifted, blocked, unreachable, or disabled. Nothing is landed.
+
+    What to run first on a connected machine. The exit code is 1 if a feed that was asked is not as declared.
+    """
+    from include import pipeline
+    from include.landing.probe import keep as keep_case
+    from include.sources import feeds, registry
+
+    if unknown := set(names or ()) - set(registry()):
+        raise ConfigError(f"no source {sorted(unknown)[0][:40]!r}", rule="config.unknown_source",
+                          action=f"use some of {', '.join(sorted(registry()))}")  # fmt: skip
+    settings = load(live=True)
+    counts: dict[str, int] = {}
+    for source, feed in feeds():
+        if names and source.source_id not in names:
+            continue
+        with _progress() as say:
+            say(f"ask {source.source_id}/{feed.name}")
+            found = pipeline.probe_feed(settings, source, feed)
+        counts[found.verdict] = counts.get(found.verdict, 0) + 1
+        rule = f" [{found.rule}]" if found.rule else ""
+        sys.stdout.write(f"{found.verdict:<12}  {found.source_id}/{found.feed}: {found.detail}{rule}\n")
+        sys.stdout.flush()
+        if keep and found.body:
+            sys.stdout.write(f"{'':<12}  kept {keep_case(found, feed, keep, settings.clock)}\n")
+    sys.stdout.write(", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) + "\n")
+    if set(counts) & {"drifted", "blocked", "unreachable"}:
+        raise typer.Exit(1)
+
+
+@app.command(name="new-source")
+def new_source(
+    domain: Annotated[str, typer.Argument(help="macro, etf, chain or events")],
+    provider: Annotated[str, typer.Argument(help="its name, e.g. snb: the file's, and the source_id")],
+) -> None:
+    """Start a source: its declaration with a parser, and recorded cases that the contract test finds by itself."""
+    from include import scaffold
+    from include.settings import ROOT
+    from include.sources import registry
+
+    made = scaffold.write(ROOT, domain, provider, set(registry()))
+    sys.stdout.write("".join(f"{path.relative_to(ROOT)}\n" for path in made))
+    sys.stdout.write(f"\nNEXT put the real contract and cases in, then\n"
+                     f"     .venv/bin/pytest tests/sources -k {provider}\n"
+                     f"     capmig probe {provider}\n")  # fmt: skip

@@ -36,10 +36,10 @@ from include.core.errors import (
 )
 from include.core.parse import inflate, sniff
 from include.core.source import Feed, Source, Window
-from include.landing import backfills, inbox, runs
+from include.landing import backfills, inbox, probe, runs
 from include.landing.http import Client
 from include.landing.store import ACCEPTED, Attempt, Store, attempt_of, outcome_rows
-from include.settings import Settings, is_loopback
+from include.settings import Settings, disabled, is_loopback
 from include.sources import feeds, registry
 from include.warehouse import build as builds
 from include.warehouse import gates, holds, journal, lineage, publish
@@ -86,6 +86,9 @@ def land(
     A source's failure is an outcome, not an exception: exceptions are for our own configuration and disk.
     """
     source, feed = find_feed(source_id, feed_name)
+    if why := disabled(source):
+        raise ConfigError(f"{source_id} is disabled: {why}", source=source_id, rule="config.disabled",
+                          action="see `capmig status --sources` for what is")  # fmt: skip
     store = Store(settings.home)
     with store.lock(source_id, feed_name):
         landing = _Landing(store, source, feed, run_id, settings.clock)
@@ -109,17 +112,9 @@ def _due(settings: Settings, store: Store, source: Source, feed: Feed) -> bool:
 def _land_fetched(settings: Settings, landing: "_Landing", window: Window) -> None:
     """Fetch every page of a window. Pages are written as they come; one manifest append acknowledges them all."""
     source, feed = landing.source, landing.feed
-    if settings.clock_is_past and not is_loopback(settings.base_url(source)):
-        raise ConfigError("the run's clock lies in the past, and a real host would be asked", source=source.source_id,
-                          rule="config.past_clock",
-                          action="unset CAPMIG_CLOCK and use a WAREHOUSE_HOME of its own for live data")  # fmt: skip
+    _refuse_past_clock(settings, source)
     span = {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
-    polite = source if not is_loopback(settings.base_url(source)) else replace(source, min_interval_s=0)
-    client = Client(
-        source=polite, base_url=settings.base_url(source), contact=settings.contact, key=settings.key(source),
-        state_dir=settings.home / "http", deadline_s=settings.fetch_deadline_s, tries=settings.fetch_tries,
-        retry_cap_s=settings.retry_cap_s,
-    )  # fmt: skip
+    client = _client(settings, source)
     waiting, asked = deque(feed.requests(window)), set()
     while waiting:
         request = waiting.popleft()
@@ -144,6 +139,36 @@ def _land_fetched(settings: Settings, landing: "_Landing", window: Window) -> No
         if following:
             waiting.appendleft(following)
     landing.acknowledge()
+
+
+def _refuse_past_clock(settings: Settings, source: Source) -> None:
+    if settings.clock_is_past and not is_loopback(settings.base_url(source)):
+        raise ConfigError("the run's clock lies in the past, and a real host would be asked", source=source.source_id,
+                          rule="config.past_clock",
+                          action="unset CAPMIG_CLOCK and use a WAREHOUSE_HOME of its own for live data")  # fmt: skip
+
+
+def _client(settings: Settings, source: Source) -> Client:
+    """The one client, at the source's own pace; a loopback server needs none."""
+    polite = source if not is_loopback(settings.base_url(source)) else replace(source, min_interval_s=0)
+    return Client(
+        source=polite, base_url=settings.base_url(source), contact=settings.contact, key=settings.key(source),
+        state_dir=settings.home / "http", deadline_s=settings.fetch_deadline_s, tries=settings.fetch_tries,
+        retry_cap_s=settings.retry_cap_s,
+    )  # fmt: skip
+
+
+def probe_feed(settings: Settings, source: Source, feed: Feed) -> probe.Found:
+    """Ask a feed once and say how it answers. Nothing is landed; one try, at the source's own pace."""
+    name = (source.source_id, feed.name)
+    if feed.requests is None:
+        return probe.Found(*name, "inbox", feed.requires)
+    if why := disabled(source):
+        return probe.Found(*name, "disabled", why)
+    _refuse_past_clock(settings, source)
+    client = _client(settings.model_copy(update={"fetch_tries": 1}), source)
+    landed = probe.payload_of(Store(settings.home), source, feed)
+    return probe.probe(client, source, feed, probe.window(feed, settings.clock), landed)
 
 
 def _land_files(settings: Settings, landing: "_Landing") -> None:
@@ -571,6 +596,8 @@ def run_direct(settings: Settings, *, progress: Progress = quiet) -> dict | None
     """Land every feed, then refresh: the whole job without an orchestrator."""
     run_id = builds.new_run_id(settings.clock)
     for source, feed in feeds():
+        if disabled(source):
+            continue
         progress(f"land {source.source_id}/{feed.name}")
         land(settings, source.source_id, feed.name, run_id=run_id)
     done = refresh(settings, run_id, progress=progress)
@@ -584,6 +611,12 @@ def state_of(settings: Settings) -> tuple[dict[tuple[str, str], int], int]:
     """Attempts made per feed and the version served: what `run_summary` compares with."""
     store, served = Store(settings.home), publish.current(settings.home)
     return {key: len(store.attempts(*key)) for key in store.feeds()}, served.seq if served else 0
+
+
+def disabled_sources() -> list[dict]:
+    """Sources that are not asked here, and why."""
+    return [{"source": s.source_id, "why": why, "verified": s.verified, "licence": s.licence}
+            for s in registry().values() if (why := disabled(s))]  # fmt: skip
 
 
 def run_summary(settings: Settings, before: tuple[dict[tuple[str, str], int], int]) -> str:

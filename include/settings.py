@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 POSTGRES_KEY = "WAREHOUSE_POSTGRES_URL"
 WEBHOOK_KEY, SMTP_KEY = "CAPMIG_ALERT_WEBHOOK", "CAPMIG_ALERT_SMTP"
 _BASE = "CAPMIG_BASE_URL__"
-_OTHER = {"CAPMIG_CLOCK", "CAPMIG_BUILD_DIR", "CAPMIG_MEMORY_LIMIT"}  # the first is read below, the others by dbt
+REPLAY_KEY, GUESSED_KEY = "CAPMIG_REPLAY", "CAPMIG_GUESSED"  # read by `disabled`
+_OTHER = {REPLAY_KEY, GUESSED_KEY, "CAPMIG_CLOCK", "CAPMIG_BUILD_DIR", "CAPMIG_MEMORY_LIMIT"}  # the last two by dbt
 _SECRETS = {name for key in (WEBHOOK_KEY, SMTP_KEY) for name in (key, f"{key}_FILE")}
 _ADDRESSES = r"^$|^[^@\s,<>]+@[^@\s,<>]+(,[^@\s,<>]+@[^@\s,<>]+)*$"
 
@@ -121,6 +122,18 @@ def is_given(name: str) -> bool:
     return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
 
 
+def disabled(source: Source) -> str:
+    """Why a source is not asked, in words; "" if it is. Reads no file: DAG files ask while they are parsed."""
+    if source.key_required and not is_given(source.key_env):
+        return f"no key: set {source.key_env}, or {source.key_env}_FILE"
+    if source.verified == "guessed" and source.source_id not in os.environ.get(GUESSED_KEY, "").split(","):
+        return f"its contract is a guess: name it in {GUESSED_KEY} to ask it"
+    asked = f"{_BASE}{source.source_id.upper()}" in os.environ or not source.base_url
+    if os.environ.get(REPLAY_KEY) and not asked:
+        return "the bundled record has nothing of it"
+    return ""
+
+
 def is_loopback(url: str) -> bool:
     """Whether a URL's host is this machine."""
     host = urlsplit(url).hostname or ""
@@ -155,12 +168,12 @@ def _base_urls() -> dict[str, str]:
     return urls
 
 
-def load(home: Path | str | None = None) -> Settings:
+def load(home: Path | str | None = None, *, live: bool = False) -> Settings:
     """Read and check the whole configuration; `ConfigError` names the first key that is wrong.
 
     `home` is used in place of `WAREHOUSE_HOME`.
     The clock is `CAPMIG_CLOCK`, else what `WAREHOUSE_HOME/clock` says (a warehouse made from the replay pack keeps
-    the pack's), else the wall clock.
+    the pack's), else the wall clock; `live` leaves the kept one out, for what asks the world and stores nothing.
     """
     urls = _base_urls()
     try:
@@ -169,7 +182,7 @@ def load(home: Path | str | None = None) -> Settings:
         if bare.home.exists() and not bare.home.is_dir():
             raise ConfigError("WAREHOUSE_HOME is not a directory", rule="config.home", action="name a directory")
         kept, key, text = bare.home / "clock", "CAPMIG_CLOCK", os.environ.get("CAPMIG_CLOCK")
-        if not text and kept.exists():
+        if not text and kept.exists() and not live:
             key, text = "the file `clock` in WAREHOUSE_HOME", kept.read_text(encoding="utf-8", errors="replace").strip()
         clock = parse_instant(text, key=key) if text else wall
         _ = bare.alert_webhook, bare.alert_smtp, bare.lineage_file  # refused now, not when there is something to tell

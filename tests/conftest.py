@@ -10,8 +10,11 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    from include.sources import registry
+
+    keys = {source.key_env for source in registry().values() if source.key_env}
     for name in list(os.environ):
-        if name.startswith(("CAPMIG_", "WAREHOUSE_", "SOSOVALUE_")):
+        if name.startswith(("CAPMIG_", "WAREHOUSE_")) or name.removesuffix("_FILE") in keys:
             monkeypatch.delenv(name)
 
 

@@ -3,7 +3,10 @@
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -43,7 +46,7 @@ def test_commands_are_within_their_budget() -> None:
     from include.cli import app
 
     names = {(c.name or c.callback.__name__).strip("_") for c in app.registered_commands}
-    assert {"run", "status", "sql", "brief", "import", "build", "publish", "rollback"} <= names
+    assert {"run", "status", "sql", "brief", "import", "build", "publish", "rollback", "probe", "new-source"} <= names
     assert len(names) <= 12
     assert all(c.callback.__doc__ for c in app.registered_commands)
 
@@ -99,3 +102,12 @@ def test_the_locks_are_whole() -> None:
     assert locks["requirements"].items() <= locks["requirements-dev"].items()
     wanted = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", (ROOT / "requirements.in").read_text(encoding="utf-8"), re.M)
     assert all(locks["requirements"][name.lower()] == version for name, version in wanted)
+
+
+def test_the_terms_of_the_data_are_those_of_the_declarations() -> None:
+    """`python -m include.sources > LICENSE-DATA.md` writes it again; the citation names this release."""
+    from include.sources.__main__ import page
+
+    assert (ROOT / "LICENSE-DATA.md").read_text(encoding="utf-8") == page()
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == version("capital-migration-warehouse") and cited["cff-version"] == "1.2.0"

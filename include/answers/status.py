@@ -82,9 +82,10 @@ def gate_summary(warehouse: Path) -> str:
     return ", ".join(f"{n} {outcome}" for outcome, n, *_ in found)
 
 
-def sources(warehouse: Path) -> str:
-    """Every feed: last outcome and age, requests on its busiest day, terms and credit line."""
-    return _table(warehouse, _SOURCES)
+def sources(warehouse: Path, disabled: list[dict]) -> str:
+    """Every feed: last outcome and age, requests on its busiest day, terms and credit line; then what is not asked."""
+    lines = [f"{row['source']}: {row['why']}" for row in disabled]
+    return _table(warehouse, _SOURCES) + ("\nNot asked\n" + "".join(f"{line}\n" for line in lines) if lines else "")
 
 
 def late_feeds(warehouse: Path) -> list[dict]:

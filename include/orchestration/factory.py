@@ -6,11 +6,11 @@ from typing import get_args
 
 from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, MultipleCronTriggerTimetable
 
-from include.core.source import Clock
+from include.core.source import Clock, Feed, Source
 from include.orchestration import tasks
 from include.orchestration.assets import landed
 from include.orchestration.notify import Failed, Missed, Passed
-from include.settings import ROOT
+from include.settings import ROOT, disabled
 from include.sources import domain_of, feeds
 
 OWNER = "data-platform"
@@ -58,8 +58,13 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 def clocks() -> list[str]:
-    """The clocks of the closed list that some declared feed runs by, in the order of the list."""
-    return [clock for clock in get_args(Clock) if feeds(clock)]
+    """The clocks of the closed list that some feed runs by, in the order of the list."""
+    return [clock for clock in get_args(Clock) if asked(clock)]
+
+
+def asked(clock: str) -> list[tuple[Source, Feed]]:
+    """The (source, feed) of a clock that are not disabled here."""
+    return [(source, feed) for source, feed in feeds(clock) if not disabled(source)]
 
 
 def runbook(name: str) -> str:
@@ -86,7 +91,7 @@ def due_within(limit: timedelta, dag_id: str) -> DeadlineAlert:
 
 def land_dag(clock: str) -> DAG:
     """The DAG `land__<clock>`: one mapped task a feed, then one asset event if anything new stands in the manifest."""
-    when, mine = SCHEDULES[clock], feeds(clock)
+    when, mine = SCHEDULES[clock], asked(clock)
     domains = {domain_of(source) for source, _ in mine}
     with DAG(
         dag_id=f"land__{clock}",

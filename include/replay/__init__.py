@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from include.core import disk
 from include.core.clock import iso
 from include.core.errors import ConfigError
+from include.replay.encoders import encoders
 from include.replay.farside import deliver
 from include.replay.record import PACK_CLOCK
 from include.replay.server import ReplayServer
-from include.settings import Settings
-from include.sources import registry
+from include.settings import REPLAY_KEY, Settings
 
 __all__ = ["PACK_CLOCK", "ReplayServer", "deliver", "session"]
 
@@ -47,9 +47,9 @@ def session(load: Callable[[], Settings], *, live: bool) -> Iterator[Settings]:
     with ReplayServer(settings.clock) as server:
         urls = {
             f"CAPMIG_BASE_URL__{source_id.upper()}": server.base_url(source_id)
-            for source_id in registry()
+            for source_id in encoders()
             if source_id not in settings.base_urls
-        }
+        } | {REPLAY_KEY: "1"}
         os.environ.update(urls)
         try:
             yield load()

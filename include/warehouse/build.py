@@ -135,14 +135,18 @@ def _release_text(feed: Feed) -> str:
     return f"{r.days} open day(s) of {r.calendar} later, {r.at} {r.zone}"
 
 
-def _expected(sources: Iterable[Source], until: date) -> list[dict]:
-    """Every reading that is due in the coverage window: open days of the release's calendar."""
+def _expected(sources: Iterable[Source], until: date, asked: set[tuple[str, str]]) -> list[dict]:
+    """Every reading that is due in the coverage window: open days of the release's calendar.
+
+    What was never asked here (no key, or not on the record) is not expected; what a person must bring always is.
+    """
     days = [until - timedelta(days=n) for n in range(COVERAGE_DAYS - 1, -1, -1)]
     rows = []
     for source in sources:
         for feed in source.feeds:
             calendar = feed.calendar or feed.release.calendar
-            for day in days if feed.expects else ():
+            is_expected = feed.kind == "INBOX" or (source.source_id, feed.name) in asked
+            for day in days if feed.expects and is_expected else ():
                 if is_open(calendar, day):
                     due = released_at(feed.release, day)
                     rows += [
@@ -188,7 +192,9 @@ def freeze(home: Path, build_dir: Path, sources: list[Source], *, run_id: str, c
         "run": [{"run_id": run_id, "clock": clock, "as_of": as_of}],
         "source": source_rows,
         "feed": feed_rows,
-        "expected": _expected(sources, (as_of or clock).date()),
+        "expected": _expected(
+            sources, (as_of or clock).date(), {(r["source_id"], r["feed"]) for r in tables["fetch_outcome"]}
+        ),
     }
     for name, rows in every.items():
         write_table(inputs / f"{name}.parquet", name, rows)

@@ -14,6 +14,7 @@ import pytest
 from include.core.errors import ContractError
 from include.core.shapes import CELL_KEYS, EVIDENCE_KINDS, OBS_STATUS, ROW_TYPES, SCHEMAS, Parsed, Row
 from include.core.source import Feed, Source, Window
+from include.landing.probe import expectation
 from include.landing.runs import to_table
 from include.landing.store import attempt_of
 from include.sources import feeds, registry
@@ -59,14 +60,6 @@ def families() -> list[dict[str, str]]:
 def shipped(feed: Feed) -> bytes:
     """The file that a feed ships."""
     return (ROOT / "include" / "sources" / "events" / feed.shipped).read_bytes()
-
-
-def expectation(row: Row) -> tuple[str, ...]:
-    """A row as `.expected.csv` states it."""
-    cell = row.series_id if hasattr(row, "series_id") else f"{row.event_id} {row.attribute}"
-    said = getattr(row, "value_text", None) or ("" if row.value is None else f"{row.value.normalize():f}")
-    instant = "" if row.event_at is None else f"{row.event_at:%Y-%m-%dT%H:%M:%SZ}"
-    return cell, row.event_date.isoformat(), instant, said, row.obs_status
 
 
 # Declarations
