@@ -6,16 +6,17 @@ from include.sources import domain_of, registry
 
 HEAD = """# Terms of the data
 
-The code is licensed by LICENSE; the figures belong to their publishers. This page is written from the declarations of the sources
-(`python -m include.sources > LICENSE-DATA.md`); a test keeps the two equal. What a figure's source is stands beside it in every table
-(`source_id`), and its terms in `marts.dim_source`. The bundled record states figures with their publishers in
-[include/replay/pack/sources.csv](include/replay/pack/sources.csv). Facts are not owned, but tables may be: read the terms before you
-redistribute. FRED and stooq are not shipped: the first forbids storing, the second asks for a key that a person must solve a puzzle for.
+The code is licensed by LICENSE; the figures belong to their publishers. This page is written from the declarations of
+the sources (`python -m include.sources > LICENSE-DATA.md`); a test keeps the two equal. What a figure's source is
+stands beside it in every table (`source_id`), and its terms in `marts.dim_source`. The bundled record states figures
+with their publishers in [include/replay/pack/sources.csv](include/replay/pack/sources.csv). Facts are not owned, but
+tables may be: read the terms before you redistribute. FRED and stooq are not shipped: the first forbids storing, the
+second asks for a key that a person must solve a puzzle for.
 """
 
 
 def page() -> str:
-    """The Markdown: a table per domain with source, terms, credit line, how sure the contract is, and the key if any."""
+    """The Markdown: a table a domain with source, terms, credit line, how sure the contract is, and the key if any."""
     lines = [HEAD]
     by_domain: dict[str, list] = {}
     for source in registry().values():
