@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from operator import attrgetter
 
 from include.core.parse import above_zero, not_after, number, refuse, unique
 from include.core.shapes import CELL_KEYS, Observation, Parsed, Row
+from include.core.source import Payload
 
 
 def page(shape: str, rows: Iterable[Row], days: Iterable[date] = ()) -> Parsed:
@@ -19,6 +21,14 @@ def page(shape: str, rows: Iterable[Row], days: Iterable[date] = ()) -> Parsed:
     cells = unique((key(row), row) for row in rows)
     span = sorted(set(days))
     return Parsed(list(cells.values()), span[0] if span else None, span[-1] if span else None)
+
+
+def reading(payload: Payload, series_id: str, value: Decimal, unit: str, raw: str, event_at: datetime,
+            where: str) -> Observation:  # fmt: skip
+    """A number at an instant, on its UTC day; refused if that day is later than the one on which it was seen."""
+    day = not_after(event_at.astimezone(UTC).date(), payload.seen_at.astimezone(UTC).date(), f"{series_id} of")
+    return Observation(series_id=series_id, event_date=day, event_at=event_at, value=value, unit=unit, value_raw=raw,
+                       locator=where)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

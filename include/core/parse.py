@@ -7,7 +7,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ INTEGER_DIGITS = 20  # of DECIMAL(38,18)
 ABSENT = frozenset({"", "-", "\u2013", "\u2014", ".", "ND", "NaN", "null", "N/A", "n/a"})
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_EPOCH = re.compile(r"[1-3]\d{12}", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 
 
@@ -69,6 +70,14 @@ def above_zero(text: str, what: str) -> Decimal:
     value = number(text)
     if value <= 0:
         raise refuse(f"{what} is not above zero: {text[:40]!r}", "G1.sign")
+    return value
+
+
+def at_least_zero(text: str, what: str) -> Decimal:
+    """`number`, refused if it is less than zero (rule G1.sign)."""
+    value = number(text)
+    if value < 0:
+        raise refuse(f"{what} is negative: {text[:40]!r}", "G1.sign")
     return value
 
 
@@ -166,6 +175,21 @@ def instant(text: str) -> datetime:
         except ValueError:
             pass
     raise refuse(f"not an instant in UTC: {text[:40]!r}", "G1.date")
+
+
+def epoch_ms(ms: int | str, *, every_hours: int = 0) -> datetime:
+    """The instant of an epoch in milliseconds, as a number or its digits, since 2001.
+
+    With `every_hours` the full period of which it is the stamp: venues write some milliseconds after it, each time
+    others. A stamp more than ten minutes past its period is refused, so a venue that changes its interval is noticed.
+    """
+    if isinstance(ms, bool) or not _EPOCH.fullmatch(str(ms)):
+        raise refuse(f"not an instant in milliseconds: {str(ms)[:40]!r}", "G1.date")
+    value, step = int(ms), every_hours * 3_600_000
+    if step and value % step > 600_000:
+        raise refuse(f"not a stamp of every {every_hours} hours: {value}", "G1.date")
+    seconds, rest = divmod(value - value % step if step else value, 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
 
 
 def not_after(day_: date, limit: date, what: str) -> date:

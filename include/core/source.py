@@ -1,8 +1,8 @@
 """What a source declares: one file, one provider, a `SOURCE` and its pure parse functions."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
 from include.core.shapes import Parsed
@@ -19,6 +19,15 @@ class Window:
     start: date
     end: date
     at: datetime
+
+    def slices(self, days: int) -> Iterator[tuple[int, int]]:
+        """The window in pieces of at most `days` days, as epoch milliseconds in UTC, both ends inclusive."""
+        start = self.start
+        while start < self.end:
+            end = min(start + timedelta(days=days), self.end)
+            first, beyond = (int(datetime.combine(d, time(0), UTC).timestamp()) * 1000 for d in (start, end))
+            yield first, beyond - 1
+            start = end
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,12 @@ class Wire:
     records: list | None = None  # path to the list of records in JSON
     paired: list | None = None  # path to a list that belongs to it by index
     columnar: bool = False  # the path leads to an object of parallel arrays, one a column
+    fields: list[str] = field(default_factory=list)  # names of the cells where a record is a list
+    keyed: str = ""  # the cell that names a record where the records are an object's members
     day: str = ""
     day_format: str = ""
     value: str = ""
+    conflict: dict = field(default_factory=dict)  # a cell that makes a repeated row another, where there is no value
     text: bool = False  # a JSON feed that writes numbers as text
     bare_day: bool = False  # a JSON feed that writes days as numbers
     scale: Decimal = Decimal(1)
@@ -148,21 +151,25 @@ def _at(node: Any, path: list) -> Any:
     return node
 
 
-def _records(wire: Wire, root: Any) -> list[dict]:
+def _found(wire: Wire, root: Any) -> list[dict]:
+    """Records as cells by name, whatever holds them."""
     found = _at(root, wire.records)
-    return (
-        [dict(zip(found, line, strict=True)) for line in zip(*found.values(), strict=True)] if wire.columnar else found
-    )
+    if wire.columnar:
+        return [dict(zip(found, line, strict=True)) for line in zip(*found.values(), strict=True)]
+    if wire.keyed:
+        return list(found.values())
+    return [dict(zip(wire.fields, item, strict=True)) for item in found] if wire.fields else found
 
 
 def _load_json(wire: Wire, body: bytes) -> Table:
     root = json.loads(body, parse_float=lambda text: Token(text), parse_int=lambda text: Token(text))
-    rows = [dict(item) for item in _records(wire, root)]
+    found = _found(wire, root)
+    rows = [dict(item) for item in found]
     for row, other in zip(rows, _at(root, wire.paired) if wire.paired else [], strict=bool(wire.paired)):
         row.update({f"ctx {key}": value for key, value in other.items()})
     columns = list(dict.fromkeys(key.removeprefix("ctx ") for row in rows for key in row))
     rows = [{key.removeprefix("ctx "): value for key, value in row.items()} for row in rows]
-    own = {key for item in _records(wire, root) for key in item}
+    own = {key for item in found for key in item}
     return Table(wire, "json", columns, rows, (root, own))
 
 
@@ -172,13 +179,25 @@ def _dump_json(table: Table) -> bytes:
     rows = [{c: row[c] for c in table.columns if c in row} for row in table.rows]
     split = [({k: v for k, v in r.items() if k in own or not wire.paired}, {k: v for k, v in r.items() if k not in own})
              for r in rows]  # fmt: skip
-    mine = [own for own, _ in split]
-    arrays = {c: [row.get(c) for row in rows] for c in table.columns}
-    root = _put(root, wire.records, arrays if wire.columnar else mine)
+    root = _put(root, wire.records, _written(table, [mine for mine, _ in split]))
     if wire.paired:
         root = _put(root, wire.paired, [other for _, other in split])
     text = json.dumps(root, default=lambda token: f"@{token.text}@", ensure_ascii=False)
     return _TOKEN.sub(r"\1", text).encode()
+
+
+def _written(table: Table, rows: list[dict[str, Any]]) -> list | dict:
+    """Records as the source writes them: cells that a list has no name for stand at its end."""
+    wire = table.wire
+    if wire.columnar:
+        return {c: [row.get(c) for row in table.rows] for c in table.columns}
+    if wire.keyed:
+        return {row.get(wire.keyed, f"row {n}"): row for n, row in enumerate(rows)}
+    if wire.fields:
+        ordered = [[name for name in wire.fields if name in row] for row in rows]
+        return [[row[c] for c in (*names, *(c for c in row if c not in names))]
+                for row, names in zip(rows, ordered, strict=True)]  # fmt: skip
+    return rows
 
 
 def _put(node: Any, path: list, value: Any) -> Any:

@@ -11,13 +11,11 @@ from functools import partial
 
 from include.core.errors import ContractError
 from include.core.page import page
-from include.core.parse import above_zero, member, not_after, number, read_json, refuse
+from include.core.parse import above_zero, at_least_zero, epoch_ms, member, not_after, number, read_json, refuse
 from include.core.shapes import Observation, Parsed
 from include.core.source import Feed, Payload, Release, Request, Source, Window
 
-HOUR_MS = 3_600_000
 PAGE = 500  # rows a call of fundingHistory holds at most
-SLACK_MS = 10 * 60_000  # further from its hour than this, a stamp is not a funding hour
 _COIN = re.compile(r"[A-Za-z0-9]{1,20}", re.ASCII)
 
 
@@ -46,9 +44,7 @@ def _context(coin: str, context: object, seen_at: datetime) -> list[Observation]
     out = []
     for family, key, unit in (("OI", "openInterest", "coin"), ("MARK", "markPx", "usd")):
         raw = member(context, key, str)
-        value = above_zero(raw, f"{key} of {coin}") if family == "MARK" else number(raw)
-        if value < 0:
-            raise refuse(f"{key} of {coin} is {raw}", "G1.sign")
+        value = (above_zero if family == "MARK" else at_least_zero)(raw, f"{key} of {coin}")
         out.append(
             Observation(series_id=f"{family}.HYPERLIQUID.{coin.upper()}", event_date=seen_at.astimezone(UTC).date(),
                         event_at=seen_at, value=value, unit=unit, value_raw=raw, locator=f"coin={coin} key={key}")
@@ -63,7 +59,7 @@ def parse_funding(coin: str, payload: Payload) -> Parsed:
         raw = member(item, "fundingRate", str)
         if member(item, "coin", str) != coin:
             raise refuse(f"a row of {item['coin'][:20]!r} among {coin}", "G1.token")
-        event_at = _hour(member(item, "time", int))
+        event_at = epoch_ms(member(item, "time", int), every_hours=1)
         not_after(event_at.date(), payload.seen_at.astimezone(UTC).date(), "a rate of")
         rows.append(
             Observation(series_id=f"FUNDING.HYPERLIQUID.{coin}", event_date=event_at.date(), event_at=event_at,
@@ -73,13 +69,6 @@ def parse_funding(coin: str, payload: Payload) -> Parsed:
     if not rows:
         raise refuse("no funding rates", "G1.empty")
     return page("observation", rows, [row.event_date for row in rows])
-
-
-def _hour(ms: int) -> datetime:
-    """The funding hour of a stamp: the venue writes it some milliseconds after the hour, each time others."""
-    if isinstance(ms, bool) or not 0 <= ms < 2**42 or ms % HOUR_MS > SLACK_MS:
-        raise refuse(f"not a funding hour: {str(ms)[:40]}", "G1.date")
-    return datetime.fromtimestamp(ms // HOUR_MS * 3600, UTC)
 
 
 def contexts(_: Window) -> list[Request]:
