@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from operator import attrgetter
+from typing import TypeVar
 
 from include.core.parse import above_zero, not_after, number, refuse, unique
 from include.core.shapes import CELL_KEYS, Observation, Parsed, Row
 from include.core.source import Payload
+
+T = TypeVar("T")
 
 
 def page(shape: str, rows: Iterable[Row], days: Iterable[date] = ()) -> Parsed:
@@ -29,6 +32,19 @@ def reading(payload: Payload, series_id: str, value: Decimal, unit: str, raw: st
     day = not_after(event_at.astimezone(UTC).date(), payload.seen_at.astimezone(UTC).date(), f"{series_id} of")
     return Observation(series_id=series_id, event_date=day, event_at=event_at, value=value, unit=unit, value_raw=raw,
                        locator=where)  # fmt: skip
+
+
+def settled(points: Iterable[tuple[date, T]], seen_on: date) -> list[tuple[date, T]]:
+    """The points of days that are over: every one before the newest. `seen_on` is the day on which they were seen.
+
+    The newest may be a day in progress, and a clock alone does not tell, for a source can be behind. A day later than
+    `seen_on` is refused (G1.future), and so are points none of which is settled (G1.empty).
+    """
+    listed = [(not_after(day, seen_on, "a point of"), point) for day, point in points]
+    newest = max((day for day, _ in listed), default=seen_on)
+    if not (over := [(day, point) for day, point in listed if day < newest]):
+        raise refuse("no day that is over", "G1.empty")
+    return over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

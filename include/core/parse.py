@@ -23,6 +23,7 @@ ABSENT = frozenset({"", "-", "\u2013", "\u2014", ".", "ND", "NaN", "null", "N/A"
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _EPOCH = re.compile(r"[1-3]\d{12}", re.ASCII)
+_SECONDS = re.compile(r"\d{1,11}", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 
 
@@ -190,6 +191,14 @@ def epoch_ms(ms: int | str, *, every_hours: int = 0) -> datetime:
         raise refuse(f"not a stamp of every {every_hours} hours: {value}", "G1.date")
     seconds, rest = divmod(value - value % step if step else value, 1000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+
+
+def utc_day(stamp: object) -> date:
+    """The day that begins at a stamp in seconds, an int or its digits. Any other stamp is refused (rule G1.date)."""
+    text = "" if isinstance(stamp, bool) or not isinstance(stamp, int | str) else str(stamp)
+    if not _SECONDS.fullmatch(text) or int(text) % 86_400:
+        raise refuse(f"not the first second of a day: {str(stamp)[:40]!r}", "G1.date")
+    return datetime.fromtimestamp(int(text), UTC).date()
 
 
 def not_after(day_: date, limit: date, what: str) -> date:

@@ -37,6 +37,7 @@ FORMULAS = {
     "fct_etf_flow_agg_daily", "fct_rate_differential_daily",
     "fct_policy_decision", "fct_policy_vote", "dim_event", "dim_entity", "mart_coverage_calendar", "brief_series",
     "brief_flow", "mart_decision_feature", "mart_revision_profile",
+    "fct_stablecoin_supply_daily", "brief_onchain",
 }  # fmt: skip
 
 

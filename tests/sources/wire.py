@@ -57,7 +57,7 @@ class Wire:
     def write_day(self, day: date) -> str | Token:
         """`day` as the source writes it."""
         ms = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
-        text = self.day_format.format(d=day, r=day.year - 2018, ms=ms)
+        text = self.day_format.format(d=day, r=day.year - 2018, ms=ms, s=ms // 1000)
         return Token(text) if self.bare_day or self.day_format == "{ms}" else text
 
     def write_value(self, token: str) -> str | Token:
@@ -163,7 +163,7 @@ def _found(wire: Wire, root: Any) -> list[dict]:
 
 def _load_json(wire: Wire, body: bytes) -> Table:
     root = json.loads(body, parse_float=lambda text: Token(text), parse_int=lambda text: Token(text))
-    found = _found(wire, root)
+    found = [_flat(item) for item in _found(wire, root)]
     rows = [dict(item) for item in found]
     for row, other in zip(rows, _at(root, wire.paired) if wire.paired else [], strict=bool(wire.paired)):
         row.update({f"ctx {key}": value for key, value in other.items()})
@@ -173,13 +173,32 @@ def _load_json(wire: Wire, body: bytes) -> Table:
     return Table(wire, "json", columns, rows, (root, own))
 
 
+def _flat(item: dict) -> dict[str, Any]:
+    """A record's cells; those of an object within it under `object.key`."""
+    cells: dict[str, Any] = {}
+    for key, value in item.items():
+        cells |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) and value else {key: value}
+    return cells
+
+
+def _deep(cells: dict[str, Any]) -> dict[str, Any]:
+    item: dict[str, Any] = {}
+    for name, value in cells.items():
+        key, dot, inner = name.partition(".")
+        if dot:
+            item.setdefault(key, {})[inner] = value
+        else:
+            item[key] = value
+    return item
+
+
 def _dump_json(table: Table) -> bytes:
     root, own = table.around
     wire = table.wire
     rows = [{c: row[c] for c in table.columns if c in row} for row in table.rows]
     split = [({k: v for k, v in r.items() if k in own or not wire.paired}, {k: v for k, v in r.items() if k not in own})
              for r in rows]  # fmt: skip
-    root = _put(root, wire.records, _written(table, [mine for mine, _ in split]))
+    root = _put(root, wire.records, _written(table, [_deep(mine) for mine, _ in split]))
     if wire.paired:
         root = _put(root, wire.paired, [other for _, other in split])
     text = json.dumps(root, default=lambda token: f"@{token.text}@", ensure_ascii=False)

@@ -165,6 +165,26 @@ def test_a_window_before_the_record_is_not_an_empty_answer() -> None:
         ask("nyfed", "/api/rates/unsecured/effr/search.json", {"startDate": "2020-01-01", "endDate": "2020-02-01"})
 
 
+# --- the chain --------------------------------------------------------------------------------------------------
+
+
+def test_a_stablecoin_chart_ends_with_the_day_in_progress_which_has_no_reading() -> None:
+    """Stamps in seconds as text, coins as numbers; a day is out an hour after it is over."""
+    path = "/stablecoincharts/all"
+    body = ask("defillama_stablecoins", path, {"stablecoin": "1"}, at="2026-01-24T01:00:00Z")
+    assert body.endswith(
+        b',{"date":"1769040000","totalCirculating":{"peggedUSD":186886791640}}'
+        b',{"date":"1769126400","totalCirculating":{"peggedUSD":186891791639}}'
+        b',{"date":"1769212800","totalCirculating":{}}]'
+    )
+    early = ask("defillama_stablecoins", path, {"stablecoin": "1"}, at="2026-01-24T00:59:59Z")
+    assert early.endswith(b',{"date":"1769126400","totalCirculating":{}}]')
+    with pytest.raises(NoRecord):
+        ask("defillama_stablecoins", path, {"stablecoin": "3"})
+    with pytest.raises(BadRequest):
+        ask("defillama_stablecoins", path, {"stablecoin": "tether"})
+
+
 # --- ETF flows --------------------------------------------------------------------------------------------------
 
 
@@ -378,7 +398,7 @@ def test_by_hand_it_says_where_it_listens_and_leaves_on_ctrl_c() -> None:
         found = re.fullmatch(
             r"the record as of 2026-01-23T03:07:00\.000000Z on http://([\d.:]+)/<source>: (.*)\n", line
         )
-        assert found and found[2] == "frb, mof, nyfed, sosovalue, ust"
+        assert found and found[2] == ", ".join(encoders())
         connection = http.client.HTTPConnection(found[1], timeout=5)
         connection.request("GET", f"/mof{HISTORY}")
         assert connection.getresponse().status == 200

@@ -142,6 +142,11 @@ MARTS: dict[str, Mart] = {
     "fct_rate_differential_daily": Mart(
         ("event_date", "tenor"), checks=(_one_of("tenor", ["policy", "2y", "10y"]), _one_of("grade", GRADES))
     ),
+    "fct_stablecoin_supply_daily": Mart(
+        ("asset", "chain", "event_date"),
+        may_be_empty=True,
+        checks=(_within("supply_native", 0, None), _one_of("grade", GRADES), _present("payload_sha256")),
+    ),
     "fct_policy_decision": Mart(("meeting_id",), checks=(_one_of("grade", GRADES), _within("votes_for", 0, None))),
     "fct_policy_vote": Mart(("meeting_id", "member_id"), checks=(_one_of("vote", ["for", "against"]),)),
     "mart_coverage_calendar": Mart(

@@ -147,6 +147,8 @@ every as (
     union all by name
     select 'headline' as section, * from {{ ref('brief_rate') }}
     union all by name
+    select 'headline' as section, * from {{ ref('brief_onchain') }}
+    union all by name
     select 'headline' as section, * from channel_headline
     union all by name
     select * from feed_row
