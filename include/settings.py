@@ -128,7 +128,8 @@ def disabled(source: Source) -> str:
         return f"no key: set {source.key_env}, or {source.key_env}_FILE"
     if source.verified == "guessed" and source.source_id not in os.environ.get(GUESSED_KEY, "").split(","):
         return f"its contract is a guess: name it in {GUESSED_KEY} to ask it"
-    asked = f"{_BASE}{source.source_id.upper()}" in os.environ or not source.base_url
+    inbox_only = all(feed.kind == "INBOX" for feed in source.feeds)  # the record delivers its pages
+    asked = inbox_only or f"{_BASE}{source.source_id.upper()}" in os.environ
     if os.environ.get(REPLAY_KEY) and not asked:
         return "the bundled record has nothing of it"
     return ""

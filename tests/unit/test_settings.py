@@ -7,7 +7,8 @@ import pytest
 
 from include import pipeline
 from include.core.errors import ConfigError
-from include.settings import load
+from include.settings import disabled, load
+from include.sources import registry
 
 CANARY = "s3cr3t-canary"
 WRONG = [
@@ -81,3 +82,13 @@ def test_a_past_clock_never_stamps_what_a_real_host_answers_now(
     with pytest.raises(ConfigError, match="real host"):
         pipeline.land(settings, "nyfed", "effr", run_id="r")
     assert pipeline.Store(tmp_path).attempts("nyfed", "effr") == []
+
+
+def test_the_record_delivers_saved_pages_whether_or_not_their_source_has_an_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A source that is never fetched has no base URL to be replayed at, and lands from the inbox all the same."""
+    monkeypatch.setenv("CAPMIG_REPLAY", "1")
+    monkeypatch.delenv("CAPMIG_BASE_URL__NYFED", raising=False)
+    assert disabled(registry()["farside"]) == disabled(registry()["curated"]) == ""
+    assert disabled(registry()["nyfed"]) == "the bundled record has nothing of it"
