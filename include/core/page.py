@@ -47,6 +47,22 @@ def settled(points: Iterable[tuple[date, T]], seen_on: date) -> list[tuple[date,
     return over
 
 
+def daily_closes(cells: Iterable[tuple[str, date, object]], today: date) -> Parsed:
+    """Prices in US dollars at the end of UTC days, from (asset, day, printed figure). A day that is not over has no
+    close yet: it is left out, and the page does not speak of it."""
+    rows: list[Row] = []
+    for asset, event_date, raw in cells:
+        if not_after(event_date, today, "a price of") < today:
+            value = above_zero(raw, f"the price of {asset} on {event_date}")
+            rows.append(
+                Observation(series_id=f"PRICE.{asset}.USD", event_date=event_date, value=value, unit="usd",
+                            value_raw=str(raw), locator=f"row={event_date} asset={asset}")
+            )  # fmt: skip
+    if not rows:
+        raise refuse("no day that is over", "G1.empty")
+    return page("observation", rows, [row.event_date for row in rows])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wide:
     """A table that holds a day a line and a series a column, in one unit.

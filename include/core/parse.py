@@ -66,11 +66,11 @@ def maybe_number(text: str | None, **kinds: bool) -> Decimal | None:
     return None if text is None or text.strip() in ABSENT else number(text, **kinds)
 
 
-def above_zero(text: str, what: str) -> Decimal:
+def above_zero(text: str | Decimal | int, what: str) -> Decimal:
     """`number`, refused unless it is greater than zero (rule G1.sign)."""
     value = number(text)
     if value <= 0:
-        raise refuse(f"{what} is not above zero: {text[:40]!r}", "G1.sign")
+        raise refuse(f"{what} is not above zero: {str(text)[:40]!r}", "G1.sign")
     return value
 
 

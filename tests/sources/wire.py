@@ -5,6 +5,7 @@ or `.refused` (the rule). `cases/<source>/wire.toml` says where a feed's header,
 """
 
 import csv
+import html
 import io
 import json
 import re
@@ -22,6 +23,7 @@ CASES = Path(__file__).with_name("cases")
 SEEN = datetime(2026, 2, 2, 12, 0, tzinfo=UTC)
 _ROW = re.compile(r"<tr>.*?</tr>")
 _CELL = re.compile(r"<(t[hd])>(.*?)</\1>")
+_SHEET_ROW = re.compile(r"<ss:Row>.*?</ss:Row>", re.DOTALL)
 _TOKEN = re.compile(r'"@(.*?)@"')
 
 
@@ -43,6 +45,7 @@ class Wire:
     paired: list | None = None  # path to a list that belongs to it by index
     columnar: bool = False  # the path leads to an object of parallel arrays, one a column
     fields: list[str] = field(default_factory=list)  # names of the cells where a record is a list
+    strict: bool = False  # such a list has no room for a further cell
     keyed: str = ""  # the cell that names a record where the records are an object's members
     day: str = ""
     day_format: str = ""
@@ -86,7 +89,7 @@ class Table:
 
     def is_data(self, row: int) -> bool:
         """Whether a row of a page is a session rather than a fee or a footer."""
-        return self.media != "html" or bool(re.match(r"\d", self.rows[row]["Date"]))
+        return self.media != "html" or self.wire.records is not None or bool(re.match(r"\d", self.rows[row]["Date"]))
 
     def with_cell(self, column: str, cell: Any) -> "Table":
         """The table with one cell of its first row of readings changed."""
@@ -96,7 +99,9 @@ class Table:
 
     def dump(self) -> bytes:
         """The table in wire shape."""
-        return {"csv": _dump_csv, "json": _dump_json, "html": _dump_html}[self.media](self)
+        if self.media == "html" and self.wire.records is not None:
+            return _dump_embedded(self)
+        return {"csv": _dump_csv, "json": _dump_json, "html": _dump_html, "xml": _dump_sheet}[self.media](self)
 
 
 @cache
@@ -122,8 +127,9 @@ def payload(body: bytes, seen_at: datetime = SEEN) -> Payload:
 def ordinary(source_id: str, feed: Feed) -> Table:
     """The feed's ordinary case as a table."""
     body = (CASES / source_id / f"{feed.name}__ordinary.{feed.media}").read_bytes()
-    load = {"csv": _load_csv, "json": _load_json, "html": _load_html}[feed.media]
-    return load(wires(source_id)[feed.name], body)
+    wire = wires(source_id)[feed.name]
+    load = {"csv": _load_csv, "json": _load_json, "html": _load_html, "xml": _load_sheet}[feed.media]
+    return (_load_embedded if feed.media == "html" and wire.records is not None else load)(wire, body)
 
 
 def _load_csv(wire: Wire, body: bytes) -> Table:
@@ -131,7 +137,8 @@ def _load_csv(wire: Wire, body: bytes) -> Table:
     header = lines[wire.header]
     end = next((n for n, line in enumerate(lines) if n > wire.header and not any(line)), len(lines))
     rows = [dict(zip(header, line, strict=True)) for line in lines[wire.header + 1 : end]]
-    head = [dict(zip(header, line, strict=True)) for line in lines[: wire.header]]
+    # a line of another width above the header is no column's label and stays as it is
+    head = [dict(zip(header, n, strict=True)) if len(n) == len(header) else n for n in lines[: wire.header]]
     return Table(wire, "csv", header, rows, (head, lines[end:]))
 
 
@@ -139,7 +146,7 @@ def _dump_csv(table: Table) -> bytes:
     head, tail = table.around
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator=table.wire.eol)
-    cells = [[line.get(c, "") for c in table.columns] for line in head]
+    cells = [[n.get(c, "") for c in table.columns] if isinstance(n, dict) else n for n in head]
     cells += [table.columns, *([row.get(c, "") for c in table.columns] for row in table.rows), *tail]
     writer.writerows(cells)
     return out.getvalue().encode(table.wire.codec)
@@ -240,3 +247,40 @@ def _dump_html(table: Table) -> bytes:
     lines = [table.columns, *([row.get(c, "") for c in table.columns] for row in table.rows)]
     body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in lines)
     return (before + body + after).encode()
+
+
+def _load_embedded(wire: Wire, body: bytes) -> Table:
+    """JSON that a page carries in an attribute, once a row; its members are the columns, `point.member`."""
+    before, said, after = re.split(r'(?<=<data value=")(.*)(?=">)', body.decode())
+    point = _at(json.loads(html.unescape(said)), wire.records)
+    row = _flat(point)
+    return Table(wire, "html", list(row), [row], (before, after))
+
+
+def _dump_embedded(table: Table) -> bytes:
+    before, after = table.around
+    said = []
+    for row in table.rows:
+        node = _deep({c: row[c] for c in table.columns if c in row})
+        for step in reversed(table.wire.records):
+            node = {step: node}
+        said.append(html.escape(json.dumps(node)))
+    return (before + '"><data value="'.join(said) + after).encode()
+
+
+def _load_sheet(wire: Wire, body: bytes) -> Table:
+    """The last sheet of a spreadsheet in XML; what stands around its rows stays as it is."""
+    text = body.decode("utf-8-sig")
+    start = text.rindex("<ss:Table>") + len("<ss:Table>")
+    found = [re.findall(r"<ss:Data[^>]*>(.*?)</ss:Data>", line) for line in _SHEET_ROW.findall(text[start:])]
+    rows = [dict(zip(found[0], line, strict=True)) for line in found[1:]]
+    return Table(wire, "xml", found[0], rows, (text[:start], text[text.rindex("</ss:Row>") + 9 :]))
+
+
+def _dump_sheet(table: Table) -> bytes:
+    before, after = table.around
+    lines = [table.columns, *([row.get(c, "") for c in table.columns] for row in table.rows)]
+    cell = '<ss:Cell><ss:Data ss:Type="String">{}</ss:Data></ss:Cell>'
+    return (
+        before + "\n".join(f"<ss:Row>{''.join(map(cell.format, line))}</ss:Row>" for line in lines) + after
+    ).encode()

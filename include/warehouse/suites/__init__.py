@@ -139,6 +139,11 @@ MARTS: dict[str, Mart] = {
         may_be_empty=True,  # no session has settled yet
         checks=tuple(_within(f"{what}_share", 0, 1) for what in ("final", "wrong_sign", "last_ticker")),
     ),
+    "fct_asset_return_daily": Mart(
+        ("asset", "session_date"),
+        may_be_empty=True,
+        checks=(_present("close_usd"), _one_of("grade", GRADES), _within("n_days", 1, None)),
+    ),
     "fct_rate_differential_daily": Mart(
         ("event_date", "tenor"), checks=(_one_of("tenor", ["policy", "2y", "10y"]), _one_of("grade", GRADES))
     ),

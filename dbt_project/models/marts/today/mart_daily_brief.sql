@@ -145,6 +145,8 @@ feed_row as (
 every as (
     select 'headline' as section, * from {{ ref('brief_flow') }}
     union all by name
+    select 'headline' as section, * from {{ ref('brief_price') }}
+    union all by name
     select 'headline' as section, * from {{ ref('brief_rate') }}
     union all by name
     select 'headline' as section, * from {{ ref('brief_onchain') }}
