@@ -118,10 +118,9 @@ def _cells(ticker: str, event_date: date, cells: dict[str, str]) -> list[Observa
 
 
 def _one_day(ticker: str, event_date: date, cells: dict[str, str]) -> Parsed:
-    rows = _cells(ticker, event_date, cells)
-    if len(rows) != len(cells):
+    if ABSENT & set(cells.values()):
         raise refuse(f"no {' or '.join(cells)} on {event_date}", "G1.empty")
-    return page("observation", rows, [event_date])
+    return page("observation", _cells(ticker, event_date, cells), [event_date])
 
 
 def _feed(kind: str, ticker: str, media: str, parse: Callable, rank: int, request: Request) -> Feed:
