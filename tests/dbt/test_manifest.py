@@ -38,6 +38,7 @@ FORMULAS = {
     "fct_policy_decision", "fct_policy_vote", "dim_event", "dim_entity", "mart_coverage_calendar", "brief_series",
     "brief_flow", "mart_decision_feature", "mart_revision_profile",
     "fct_stablecoin_supply_daily", "brief_onchain",
+    "fct_derivative_oi_daily", "fct_liquidation_daily", "brief_leverage",
 }  # fmt: skip
 
 

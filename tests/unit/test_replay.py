@@ -185,6 +185,21 @@ def test_a_stablecoin_chart_ends_with_the_day_in_progress_which_has_no_reading()
         ask("defillama_stablecoins", path, {"stablecoin": "tether"})
 
 
+def test_binance_funding_is_of_one_symbol_oldest_first_with_the_stamps_as_paid() -> None:
+    """Some milliseconds after the hour, eight decimals as text; a span without a rate on record is no empty answer."""
+    query = {"symbol": "BTCUSDT", "startTime": "1768953600000", "endTime": "1768982400999", "limit": "1000"}
+    assert ask("binance", "/fapi/v1/fundingRate", query) == (
+        b'[{"symbol":"BTCUSDT","fundingTime":1768953600001,"fundingRate":"0.00010000","markPrice":""},'
+        b'{"symbol":"BTCUSDT","fundingTime":1768982400011,"fundingRate":"0.00006055","markPrice":""}]'
+    )
+    assert ask("binance", "/fapi/v1/fundingRate", query, at="2026-01-21T07:59Z").count(b"fundingTime") == 1
+    for wrong in ({"endTime": "1768000000000"}, {"symbol": "DOGEUSDT"}):
+        with pytest.raises(NoRecord):
+            ask("binance", "/fapi/v1/fundingRate", query | wrong)
+    with pytest.raises(BadRequest):
+        ask("binance", "/fapi/v1/fundingRate", query | {"startTime": "yesterday"})
+
+
 # --- ETF flows --------------------------------------------------------------------------------------------------
 
 

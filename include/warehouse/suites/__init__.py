@@ -152,6 +152,24 @@ MARTS: dict[str, Mart] = {
         may_be_empty=True,
         checks=(_within("supply_native", 0, None), _one_of("grade", GRADES), _present("payload_sha256")),
     ),
+    "fct_derivative_oi_daily": Mart(
+        ("venue", "asset", "event_date"),
+        may_be_empty=True,  # no venue has been landed yet
+        checks=(
+            _one_of("oi_convention", ["venue_raw", "sides_apart"]),
+            _within("oi_usd", 0, None),
+            _one_of("grade", GRADES),
+        ),
+    ),
+    "fct_liquidation_daily": Mart(
+        ("venue", "asset", "event_date"),
+        may_be_empty=True,
+        checks=(
+            _within("liquidated_long_usd", 0, None),
+            _within("liquidated_short_usd", 0, None),
+            _present("coverage"),
+        ),
+    ),
     "fct_policy_decision": Mart(("meeting_id",), checks=(_one_of("grade", GRADES), _within("votes_for", 0, None))),
     "fct_policy_vote": Mart(("meeting_id", "member_id"), checks=(_one_of("vote", ["for", "against"]),)),
     "mart_coverage_calendar": Mart(

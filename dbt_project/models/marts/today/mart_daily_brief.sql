@@ -10,8 +10,8 @@ channel as (
     from (
         values
         (8, 'FX.USDJPY.NOON_NY', 'USD/JPY, noon in New York', 'yen a dollar'),
-        (11, 'OI.HYPERLIQUID.BTC', 'On-chain leverage: BTC open interest on Hyperliquid', 'BTC'),
-        (12, 'FUNDING.HYPERLIQUID.BTC', 'On-chain leverage: BTC funding on Hyperliquid', 'of the notional an hour')
+        (28, 'OI.HYPERLIQUID.BTC', 'On-chain leverage: BTC open interest on Hyperliquid', 'BTC'),
+        (29, 'FUNDING.HYPERLIQUID.BTC', 'On-chain leverage: BTC funding on Hyperliquid', 'of the notional an hour')
     ) as listed (place, series_id, headline, words)
 ),
 
@@ -48,7 +48,7 @@ channel_headline as (
         reading.n_measurements,
         {{ grade_while_stale('reading.grade', 'coalesce(stale.is_stale, false)') }} as grade,
         coalesce(reading.obs_status, 'source_gap') as status,
-        case when reading.value is null then coalesce(stale.reason, 'no source of this channel is declared') end
+        case when reading.value is null then coalesce(stale.reason, 'no source of this channel is asked here') end
             as reading,
         case when reading.value is null then 'a first reading' else 'the next reading' end as would_change_it,
         stale.next_due_at,
@@ -150,6 +150,8 @@ every as (
     select 'headline' as section, * from {{ ref('brief_rate') }}
     union all by name
     select 'headline' as section, * from {{ ref('brief_onchain') }}
+    union all by name
+    select 'headline' as section, * from {{ ref('brief_leverage') }}
     union all by name
     select 'headline' as section, * from channel_headline
     union all by name

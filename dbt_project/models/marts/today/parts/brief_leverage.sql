@@ -1,0 +1,120 @@
+-- The first screen's lines on leverage: of BTC and ETH the newest open interest, funding and forced closures, each of
+-- one venue and by its own count. Where several venues have a figure of the newest day, the first of the seed's order
+-- is told.
+with told as (
+    select
+        oi.*,
+        venue.title,
+        venue.scope,
+        venue.place as venue_place,
+        coalesce(stale.is_stale, oi.event_date < cutoff.cutoff_at::date - 2) as is_stale,
+        stale.next_due_at
+    from {{ ref('fct_derivative_oi_daily') }} as oi
+    inner join {{ ref('venue') }} as venue on oi.venue = venue.venue
+    cross join {{ ref('cutoff') }} as cutoff
+    left join {{ ref('brief_series') }} as stale on stale.series_id = 'FUNDING.' || oi.venue || '.' || oi.asset
+    where oi.asset in ('BTC', 'ETH')
+),
+
+interest as (
+    select *
+    from told
+    where oi_native is not null
+    qualify row_number() over (partition by asset order by event_date desc, venue_place) = 1
+),
+
+funding as (
+    select
+        *,
+        min(funding_annualised) over prior60 as lowest60,
+        max(funding_annualised) over prior60 as highest60,
+        (count(*) over prior60)::int as n_prior
+    from told
+    where n_funding_readings > 0
+    window
+        prior60 as (
+            partition by asset, venue
+            order by event_date
+            rows between 60 preceding and 1 preceding
+        )
+    qualify row_number() over (partition by asset order by event_date desc, venue_place) = 1
+),
+
+liquidated as (
+    select *
+    from {{ ref('fct_liquidation_daily') }}
+    where asset in ('BTC', 'ETH')
+    qualify row_number() over (partition by asset, venue order by event_date desc) = 1
+)
+
+select
+    case asset when 'BTC' then 20 else 21 end as place,
+    asset || ' open interest on ' || title || ', ' || event_date as headline,
+    event_date,
+    oi_native as value,
+    {{ shown('oi_native', 0) }} || ' ' || asset || coalesce(', ' || {{ millions('oi_usd') }} || ' USD', '')
+        as value_text,
+    'coin' as unit,
+    {{ signed('oi_change_native', 0) }} || ' ' || asset || ' on the day before' as unusual,
+    source_id || ' (measurement of its own book, ' || scope || ')' as who_says_it,
+    n_publishers,
+    n_lineages,
+    n_measurements,
+    {{ grade_while_stale('grade', 'is_stale') }} as grade,
+    'final' as status,
+    'counted as the venue counts (' || replace(oi_convention, '_', ' ')
+    || '), not to be added to another venue''s; in coins, since a falling price alone lowers dollars' as reading,
+    'the next reading' as would_change_it,
+    next_due_at,
+    known_from
+from interest
+
+union all by name
+
+select
+    case asset when 'BTC' then 22 else 23 end as place,
+    asset || ' funding on ' || title || ', mean of ' || event_date as headline,
+    event_date,
+    (funding_annualised * 100)::decimal(38, 18) as value,
+    {{ signed('funding_annualised * 100', 2) }} || ' % a year' as value_text,
+    'percent' as unit,
+    'the ' || n_prior || ' before it lay between ' || {{ signed('lowest60 * 100', 2) }} || ' and '
+    || {{ signed('highest60 * 100', 2) }} || ' %' as unusual,
+    source_id || ' (measurement, ' || n_funding_readings || ' rates of the day)' as who_says_it,
+    n_publishers,
+    n_lineages,
+    n_measurements,
+    {{ grade_while_stale('grade', 'is_stale') }} as grade,
+    'final' as status,
+    case
+        when funding_annualised > 0 then 'longs pay shorts'
+        when funding_annualised < 0 then 'shorts pay longs'
+        else 'neither side pays'
+    end || ' for the perpetual against spot' as reading,
+    'the next rate' as would_change_it,
+    next_due_at,
+    known_from
+from funding
+
+union all by name
+
+select
+    case asset when 'BTC' then 24 else 25 end as place,
+    asset || ' positions closed by force, ' || event_date as headline,
+    event_date,
+    (coalesce(liquidated_long_usd, 0) + coalesce(liquidated_short_usd, 0))::decimal(38, 18) as value,
+    coalesce('longs ' || {{ millions('liquidated_long_usd') }} || ' USD', 'no long seen') || ', '
+    || coalesce('shorts ' || {{ millions('liquidated_short_usd') }} || ' USD', 'no short seen') as value_text,
+    'usd' as unit,
+    n_orders || ' orders' as unusual,
+    source_id || ' (measurement)' as who_says_it,
+    n_publishers,
+    n_lineages,
+    n_measurements,
+    grade,
+    'partial' as status,
+    coverage || ', never a total of the market' as reading,
+    'a complete source; there is no free one' as would_change_it,
+    null::timestamptz as next_due_at,
+    known_from
+from liquidated
