@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 FEEDS = [pytest.param(source, feed, id=f"{source.source_id}/{feed.name}") for source, feed in feeds()]
 VALUED = [p for p in FEEDS if wires(p.values[0].source_id)[p.values[1].name].value]
 DATED = [p for p in FEEDS if wires(p.values[0].source_id)[p.values[1].name].day]
-EVENT_UNITS = {None, "percent", "vote"}
+EVENT_UNITS = {None, "percent", "usd", "vote"}
 PAGE_HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 CHALLENGE = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
 every_feed = pytest.mark.parametrize(("source", "feed"), FEEDS)
@@ -296,7 +296,7 @@ def test_a_sign_that_cannot_be_is_refused(source: Source, feed: Feed) -> None:
     table = ordinary(source.source_id, feed)
     negative = table.with_cell(table.wire.value, table.wire.write_value("-0.5"))
     changed = {row.series_id.split(".")[0] for row in read(feed, table).rows} if feed.shape == "observation" else set()
-    if changed & positive:
+    if changed & positive or table.wire.positive:
         assert refuses(feed, negative.dump()).rule == "G1.sign"
     else:
         assert Decimal("-0.5") * table.wire.scale in {row.value for row in read(feed, negative).rows}

@@ -51,6 +51,7 @@ class Wire:
     day_format: str = ""
     value: str = ""
     conflict: dict = field(default_factory=dict)  # a cell that makes a repeated row another, where there is no value
+    positive: bool = False  # of an event: its number may not be negative
     text: bool = False  # a JSON feed that writes numbers as text
     bare_day: bool = False  # a JSON feed that writes days as numbers
     scale: Decimal = Decimal(1)

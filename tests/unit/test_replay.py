@@ -200,6 +200,21 @@ def test_binance_funding_is_of_one_symbol_oldest_first_with_the_stamps_as_paid()
         ask("binance", "/fapi/v1/fundingRate", query | {"startTime": "yesterday"})
 
 
+def test_value_locked_and_incidents_stand_as_the_service_writes_them() -> None:
+    """The day in progress has no reading yet; an incident is listed three days after the day that it is dated to."""
+    chart = ask("defillama", "/v2/historicalChainTvl", at="2026-01-31T01:00:00Z")
+    assert chart.endswith(b'{"date":1769731200,"tvl":114832350274},{"date":1769817600,"tvl":null}]')
+    makina = next(i for i in json.loads(ask("defillama", "/hacks", at="2026-01-22T01:00Z")) if i["name"] == "Makina")
+    assert makina == {
+        "date": 1768780800, "name": "Makina", "classification": "Protocol Logic",
+        "technique": "Flashloan Price Oracle Attack", "amount": 4200000, "returnedFunds": None, "chain": ["Ethereum"],
+        "source": "",
+    }  # fmt: skip
+    assert b"Makina" not in ask("defillama", "/hacks", at="2026-01-22T00:59Z")
+    with pytest.raises(NoRecord):
+        ask("defillama", "/v2/historicalChainTvl/Ethereum")
+
+
 # --- ETF flows --------------------------------------------------------------------------------------------------
 
 
