@@ -220,7 +220,10 @@ def unique(cells: Iterator[tuple[Any, Any]] | list[tuple[Any, Any]]) -> dict[Any
 
 _HTML = re.compile(rb"(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL)
 _CHALLENGE = re.compile(rb"<title>\s*(just a moment\.\.\.|attention required! \| cloudflare)", re.IGNORECASE)
-_FIRST = {"json": (b"{", b"["), "xml": (b"<",), "html": (b"<",)}
+_FIRST = {
+    "json": (b"{", b"["), "xml": (b"<",), "html": (b"<",),
+    "pdf": (b"%PDF-", b"<?xml"),  # the list of news that leads to a PDF is of the same feed
+}  # fmt: skip
 
 
 def inflate(wire: bytes, encoding: str, cap: int) -> bytes:
@@ -248,7 +251,7 @@ def inflate(wire: bytes, encoding: str, cap: int) -> bytes:
 
 
 def sniff(body: bytes, media: str) -> None:
-    """Refuse a body that is not of its feed's `media` (csv, json, html, xml), before anyone parses it.
+    """Refuse a body that is not of its feed's `media` (csv, json, html, xml, pdf), before anyone parses it.
 
     `ContractError`: G1.empty, or G1.sniff for an error page, a challenge page, or JSON where there should be none.
     """

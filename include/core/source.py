@@ -74,7 +74,7 @@ class Feed:
     kind: Kind
     clock: Clock
     shape: Literal["observation", "event", "position", "document"]
-    media: Literal["csv", "json", "html", "xml"]
+    media: Literal["csv", "json", "html", "xml", "pdf"]
     parse: Callable[[Payload], Parsed]
     restates: Restates
     release: Release

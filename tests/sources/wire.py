@@ -38,6 +38,8 @@ class Token:
 class Wire:
     """One feed's wire shape, from `wire.toml`."""
 
+    prose: bool = False  # sentences, not a table of cells
+    also: list[str] = field(default_factory=list)  # other kinds of file that the feed reads
     codec: str = "utf-8"
     eol: str = "\n"
     header: int = 0  # the header's line
@@ -115,7 +117,8 @@ def wires(source_id: str) -> dict[str, Wire]:
 
 def cases(source_id: str, feed: Feed, suffix: str = "") -> list[Path]:
     """A feed's recorded payloads; with `suffix`, those of which that is stated."""
-    found = sorted((CASES / source_id).glob(f"{feed.name}__*.{feed.media}"))
+    kinds = (feed.media, *wires(source_id)[feed.name].also)
+    found = sorted(path for kind in kinds for path in (CASES / source_id).glob(f"{feed.name}__*.{kind}"))
     payloads = [p for p in found if not p.name.endswith(".expected.csv")]
     return [p for p in payloads if not suffix or p.with_suffix(suffix).exists()]
 
@@ -125,10 +128,20 @@ def payload(body: bytes, seen_at: datetime = SEEN) -> Payload:
     return Payload(body=body, seen_at=seen_at)
 
 
+def ordinary_body(source_id: str, feed: Feed) -> bytes:
+    """The bytes of the feed's ordinary case: as recorded where it is prose, else as its table is written."""
+    if wires(source_id)[feed.name].prose:
+        return _ordinary(source_id, feed)
+    return ordinary(source_id, feed).dump()
+
+
+def _ordinary(source_id: str, feed: Feed) -> bytes:
+    return (CASES / source_id / f"{feed.name}__ordinary.{feed.media}").read_bytes()
+
+
 def ordinary(source_id: str, feed: Feed) -> Table:
     """The feed's ordinary case as a table."""
-    body = (CASES / source_id / f"{feed.name}__ordinary.{feed.media}").read_bytes()
-    wire = wires(source_id)[feed.name]
+    body, wire = _ordinary(source_id, feed), wires(source_id)[feed.name]
     load = {"csv": _load_csv, "json": _load_json, "html": _load_html, "xml": _load_sheet}[feed.media]
     return (_load_embedded if feed.media == "html" and wire.records is not None else load)(wire, body)
 
