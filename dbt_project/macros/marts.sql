@@ -4,10 +4,16 @@
 {%- endmacro %}
 
 {#- Events of some kinds as attribute rows of one source each: the best-ranked source that names the event tells it as a
-    whole, so that no event is half one source's and half another's. Counts of who else names it stand on every row. -#}
-{% macro event_choice(kinds) -%}
+    whole, so that no event is half one source's and half another's. Counts of who else names it stand on every row. Kinds
+    of rows `beside` come along with the teller's own, and make nobody a teller. The instant is the event's, whoever
+    gives it: see `event_instant`. -#}
+{% macro event_choice(kinds, beside=[]) -%}
     select
-        known.*,
+        known.* replace (
+            coalesce(instant.event_at, known.event_at) as event_at,
+            coalesce(instant.slack_s, known.slack_s) as slack_s,
+            greatest(known.known_from, instant.known_from) as known_from
+        ),
         counted.n_publishers,
         counted.n_lineages
     from {{ ref('event_known') }} as known
@@ -19,10 +25,31 @@
             (count(distinct teller.lineage_root) filter (teller.evidence_kind != 'report'))::int as n_lineages
         from {{ ref('event_known') }} as teller
         inner join {{ source('landing', 'source') }} as source on teller.source_id = source.source_id
-        where teller.kind in ({% for kind in kinds %}'{{ kind }}'{{ ', ' if not loop.last }}{% endfor %})
+        where teller.kind in ({{ listed(kinds) }})
         group by teller.event_id
     ) as counted
         on known.event_id = counted.event_id and known.source_id = counted.source_id
+    left join (
+        {{ event_instant() | indent(8) }}
+    ) as instant on known.event_id = instant.event_id
+    where known.kind in ({{ listed(kinds + beside) }})
+{%- endmacro %}
+
+{#- When an event happened, by the best-ranked source that gives an instant; its own words before a list of news. -#}
+{% macro event_instant() -%}
+    select
+        told.event_id,
+        arg_min(told.event_at, (source.rank, told.source_id, told.kind = 'RELEASE')) as event_at,
+        arg_min(told.slack_s, (source.rank, told.source_id, told.kind = 'RELEASE')) as slack_s,
+        arg_min(told.known_from, (source.rank, told.source_id, told.kind = 'RELEASE')) as known_from
+    from {{ ref('event_known') }} as told
+    inner join {{ source('landing', 'source') }} as source on told.source_id = source.source_id
+    where told.event_at is not null
+    group by told.event_id
+{%- endmacro %}
+
+{% macro listed(words) -%}
+    {% for word in words %}'{{ word }}'{{ ', ' if not loop.last }}{% endfor %}
 {%- endmacro %}
 
 {#- Where an event's row came from: the columns that every event mart carries, aggregated over its attribute rows. -#}

@@ -35,7 +35,8 @@ CLOCKS = re.compile(r"\b(now|today|random|get_current_timestamp)\s*\(|\bcurrent_
 FORMULAS = {
     "observation_version", "observation_agreed", "lineage_copy", "lineage_shift", "fct_observation", "fct_revision",
     "fct_etf_flow_agg_daily", "fct_rate_differential_daily", "fct_asset_return_daily",
-    "fct_policy_decision", "fct_policy_vote", "dim_event", "dim_entity", "mart_coverage_calendar", "brief_series",
+    "fct_policy_decision", "fct_policy_vote", "fct_policy_expectation", "dim_event", "dim_entity",
+    "mart_coverage_calendar", "brief_series",
     "brief_flow", "mart_decision_feature", "mart_revision_profile",
     "fct_stablecoin_supply_daily", "brief_onchain",
     "fct_derivative_oi_daily", "fct_liquidation_daily", "brief_leverage",

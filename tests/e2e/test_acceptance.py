@@ -288,7 +288,7 @@ def test_4_previous_meeting(pack_home: Path) -> None:
                 previous["event_id"], int(previous["votes_for"]), int(previous["votes_against"]),
                 middle(previous, "before"), middle(previous, "after"),
             )  # fmt: skip
-    assert len(told) == len(decisions()) == 13
+    assert len(told) == len(decisions()) == 34
 
 
 def test_1_and_2_every_meeting(pack_home: Path) -> None:
@@ -333,7 +333,7 @@ def test_6_to_8_every_event_with_an_instant(pack_home: Path) -> None:
             date_diff('minute', nyse_last_close_at, event_at) as minutes, nyse_day0_date
         from marts.dim_event where event_at is not null""")  # fmt: skip
     new_york = ZoneInfo("America/New_York")
-    assert len(rows) == 9
+    assert len(rows) == 22
     for row in rows:
         at = datetime.fromisoformat(row["event_at"])
         near = [at.astimezone(new_york).date() + timedelta(days=n) for n in range(-5, 6)]

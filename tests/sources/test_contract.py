@@ -358,7 +358,7 @@ def test_a_body_cut_short_never_changes_a_value(source: Source, feed: Feed) -> N
 
 
 def test_the_shipped_rows_add_up() -> None:
-    """Votes add to the count of each meeting; every voter has an official name; a wrong name is never certain."""
+    """Votes add to the count of each meeting; rates follow each other; every voter has an official name; a wrong name is never certain."""
     rows = {f.name: _shipped(f) for f in registry()["curated"].feeds}
     votes = list(rows["policy_vote"].values())
     for meeting_id in {v["meeting_id"] for v in votes}:
@@ -368,8 +368,16 @@ def test_the_shipped_rows_add_up() -> None:
     official = {e["entity_id"] for e in rows["entity"].values() if e["alias_kind"] == "official"}
     assert {v["member_id"] for v in votes} <= official
     assert all(e["confidence"] < 1 for e in rows["entity"].values() if e["alias_kind"] == "mistranslation")
-    steps = sorted((k, e) for k, e in rows["policy_decision"].items() if e["bank"] == "BOJ")
-    assert all(a[1]["rate_after_pct"] == b[1]["rate_before_pct"] for a, b in zip(steps, steps[1:], strict=False))
+    for bank in ("BOJ", "FOMC"):
+        steps = [e for _, e in sorted(rows["policy_decision"].items()) if e["bank"] == bank]
+        assert len(steps) == 17
+        assert all(_rate(a, "after") == _rate(b, "before") for a, b in zip(steps, steps[1:], strict=False))
+
+
+def _rate(decision: dict, when: str) -> tuple:
+    """A bank's one target, or both ends of its band."""
+    one = decision.get(f"rate_{when}_pct")
+    return (one,) if one is not None else (decision[f"rate_{when}_lower_pct"], decision[f"rate_{when}_upper_pct"])
 
 
 def _shipped(feed: Feed) -> dict[str, dict]:

@@ -142,7 +142,7 @@ def test_a_statement_of_tomorrow_and_another_encoding_are_refused() -> None:
         ("fed", page.decode().encode("utf-16"), "G1.encoding"),
         ("fed", page[:200] + b"\xff\xff" + page[200:], "G1.encoding"),
         ("boj_policy", pdf("\n".join(f"page {n}" for n in range(61 * 46))), "G1.too_large"),
-        ("boj_policy", pdf(""), "G1.empty"),
+        ("boj_policy", pdf("\n"), "G1.empty"),
     ]
     for source_id, body, rule in bad:
         with pytest.raises(ContractError) as caught:

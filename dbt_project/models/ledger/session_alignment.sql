@@ -1,14 +1,19 @@
 -- Where an event's instant falls in each calendar: the last close before it, and its day 0 (the first session that
 -- closes after it). Grain: event_id x calendar.
-with event as (
+with instant as (
+    {{ event_instant() | indent(4) }}
+),
+
+event as (
     select
-        event_id,
-        any_value(kind) as kind,
-        max(event_at) as event_at,
-        max(slack_s) as slack_s
-    from {{ ref('event_known') }}
-    where event_at is not null and kind in ('DECISION', 'PRESSER', 'SPEECH', 'RULE_STATUS', 'INCIDENT')
-    group by event_id
+        instant.event_id,
+        any_value(known.kind) as kind,
+        any_value(instant.event_at) as event_at,
+        any_value(instant.slack_s) as slack_s
+    from instant
+    inner join {{ ref('event_known') }} as known on instant.event_id = known.event_id
+    where known.kind in ('DECISION', 'PRESSER', 'SPEECH', 'RULE_STATUS', 'INCIDENT')
+    group by instant.event_id
 ),
 
 calendar as (

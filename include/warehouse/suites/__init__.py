@@ -171,6 +171,9 @@ MARTS: dict[str, Mart] = {
         ),
     ),
     "fct_policy_decision": Mart(("meeting_id",), checks=(_one_of("grade", GRADES), _within("votes_for", 0, None))),
+    "fct_policy_expectation": Mart(
+        ("meeting_id", "expectation_kind"), may_be_empty=True, checks=(_one_of("grade", GRADES),)
+    ),
     "fct_policy_vote": Mart(("meeting_id", "member_id"), checks=(_one_of("vote", ["for", "against"]),)),
     "mart_coverage_calendar": Mart(
         ("series_id", "source_id", "event_date"),

@@ -8,6 +8,7 @@ vote as (
     select
         {{ attribute('meeting_id') }} as meeting_id,
         {{ attribute('member_id') }} as member_id,
+        {{ attribute('member_name') }} as member_name,
         {{ attribute('vote') }} as vote,
         {{ attribute('preferred_rate_pct', 'value', 'decimal(18, 8)') }} as preferred_target_pct,
         {{ attribute('preferred_upper_pct', 'value', 'decimal(18, 8)') }} as preferred_upper_pct,
@@ -19,7 +20,7 @@ vote as (
 select
     vote.meeting_id,
     vote.member_id,
-    entity.official_name,
+    coalesce(entity.official_name, vote.member_name) as official_name,
     vote.vote,
     coalesce(
         vote.preferred_target_pct,
@@ -38,6 +39,9 @@ select
     vote.locator,
     vote.cited_url
 from vote
+inner join {{ source('landing', 'source') }} as source on vote.source_id = source.source_id
 left join {{ ref('fct_policy_decision') }} as meeting on vote.meeting_id = meeting.meeting_id
 left join {{ ref('dim_entity') }} as entity on vote.member_id = entity.entity_id
+-- one source tells who voted, as one tells the decision
+qualify rank() over (partition by vote.meeting_id order by source.rank, vote.source_id) = 1
 order by vote.meeting_id, vote.member_id

@@ -153,6 +153,8 @@ every as (
     union all by name
     select 'headline' as section, * from {{ ref('brief_leverage') }}
     union all by name
+    select 'headline' as section, * from {{ ref('brief_policy') }}
+    union all by name
     select 'headline' as section, * from channel_headline
     union all by name
     select * from feed_row

@@ -66,6 +66,7 @@ select
     decision.decision_date as event_date,
     decision.rate_after_pct::decimal(38, 18) as value,
     {{ shown('decision.rate_after_pct', 3) }} || ' %, ' || case
+        when decision.change_bp is null then 'the rate before it is not on record'
         when decision.change_bp = 0 then 'held'
         when decision.change_bp > 0 then 'raised by ' || {{ shown('decision.change_bp', 0) }} || ' bp'
         else 'cut by ' || {{ shown('-decision.change_bp', 0) }} || ' bp'
@@ -80,6 +81,8 @@ select
     'final' as status,
     'in force from ' || coalesce(decision.effective_date, decision.decision_date) as reading,
     case
+        when decision.needs_review is not null
+            then 'a reader of the bank''s own statement: ' || decision.needs_review
         when decision.needs_primary then 'the bank''s own statement, which is not landed'
         else 'a correction by the bank'
     end as would_change_it,
