@@ -19,7 +19,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.bench import calibration
+from tests.bench import calibration, readers
 from tests.bench.workloads import payload
 
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
@@ -149,6 +149,8 @@ def main() -> None:
         whole_job(Path(scratch))
         calibration.show(Path(scratch) / "plain_functions")
         versions(Path(scratch))
+        readers.show(Path(scratch) / "readers")
+        readers.publishes(Path(scratch) / "publishes")
     server.shutdown()
 
 

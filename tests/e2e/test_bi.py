@@ -103,7 +103,7 @@ class Superset:
 
     def open(self, slug: str, width: int = 1600) -> None:
         """Open a dashboard, tall enough for every tile, and wait until each has drawn its answer."""
-        self.page.set_viewport_size({"width": width, "height": 3700})
+        self.page.set_viewport_size({"width": width, "height": 5600})
         self.page.goto(f"{self.url}/superset/dashboard/{slug}/")
         wanted = len([p for p in _assets("dashboards")[slug]["position"].values() if "CHART" in str(p)[:30]])
         tiles = self.page.locator("[data-test=chart-container], .chart-container")

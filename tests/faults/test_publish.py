@@ -287,21 +287,28 @@ def _read_until(home: Path, stop, queue) -> None:
     queue.put((reads, torn, backward, errors))
 
 
-def test_row_53_three_readers_see_whole_versions_while_200_are_published(tmp_path):
-    home = tmp_path
+def publish_under_readers(home: Path) -> tuple[list[float], list[tuple]]:
+    """200 publishes while three processes read: seconds of each, and (reads, torn, backward, errors) of each reader."""
     put(home, 1)
     builds = [build(home, f"run{value}", value) for value in range(2, 202)]
     context = multiprocessing.get_context("forkserver")
-    stop, queue = context.Event(), context.Queue()
+    stop, queue, spent = context.Event(), context.Queue(), []
     readers = [context.Process(target=_read_until, args=(home, stop, queue)) for _ in range(3)]
     for reader in readers:
         reader.start()
     for seq, directory in enumerate(builds, 2):
+        start = time.monotonic()
         P.publish(home, directory, seq=seq, run_id=directory.name, clock=AT, as_of=None, meta={}, keep=3)
+        spent.append(time.monotonic() - start)
     stop.set()
     found = [queue.get() for _ in readers]
     for reader in readers:
         reader.join()
+    return spent, found
+
+
+def test_row_53_three_readers_see_whole_versions_while_200_are_published(tmp_path):
+    _, found = publish_under_readers(tmp_path)
     assert [f[1:] for f in found] == [(0, 0, [])] * 3
     assert sum(f[0] for f in found) >= 1000
 

@@ -113,7 +113,7 @@ def coverage(n_series: int) -> dict:
     )
     marks = (
         base.transform_filter("datum.state == 'late' || datum.state == 'held' || datum.state == 'source_gap'")
-        .mark_point(size=34, filled=False, strokeWidth=1, color="--out", opacity=1)
+        .mark_point(size=60, filled=False, strokeWidth=1, color="--out", opacity=1)
         .encode(shape=alt.Shape("state:N", scale=alt.Scale(domain=["late", "held", "source_gap"],
                                 range=["triangle-up", "diamond", "cross"]), legend=None))
     )  # fmt: skip

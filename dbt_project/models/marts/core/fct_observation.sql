@@ -22,4 +22,5 @@ select
     parser_version,
     value_raw
 from {{ ref('observation_version') }}
-order by series_id, event_date, event_at, source_id, version_no
+-- the day first: a range of days skips blocks, and a text's block statistics hold no more than its first eight bytes
+order by event_date, series_id, event_at, source_id, version_no
