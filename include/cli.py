@@ -26,14 +26,14 @@ app = typer.Typer(
     help="Capital Migration Warehouse: where capital moved, what was known when, and how sure one may be.",
 )
 ASK = """capmig sql "select * from marts.fct_etf_flow_agg_daily order by session_date desc limit 5\""""
-STOPPED = 130
+STOPPED, CUT_PIPE = 130, 141  # as a shell tells SIGINT and SIGPIPE
 AsOf = Annotated[str, typer.Option("--as-of", metavar="T", help="answer as known at this instant, 2026-01-23T03:07Z")]
 
 
 def main() -> None:
     """Entry point: a user's mistake is one line and an exit code, never a trace."""
     try:
-        code = app(standalone_mode=False)
+        code = _run()
     except CapmigError as error:
         _fail(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
@@ -41,7 +41,7 @@ def main() -> None:
     except UnicodeError:
         _fail("capmig: text that is not UTF-8 [cli.encoding] -> write the statement or the file's name in UTF-8", 2)
     except BrokenPipeError:
-        os._exit(141)
+        os._exit(CUT_PIPE)
     except OSError as error:
         where = f" at {error.filename}" if error.filename else ""
         _fail(f"capmig: {error.strerror or error}{where} [os.error] -> free or repair the disk; nothing was lost", 1)
@@ -55,6 +55,20 @@ def main() -> None:
     if code == STOPPED:  # typer turns Ctrl-C into this code, and says nothing
         _fail("capmig: stopped [cli.stopped] -> run it again: what had landed is kept", STOPPED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run() -> object:
+    """The command's code, once all that it said is written."""
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+        return code
+    except SystemExit as error:
+        if isinstance(
+            error.__context__, BrokenPipeError
+        ):  # the libraries between end a cut pipe with a code of their own
+            raise error.__context__ from None
+        raise
 
 
 def _fail(line: str, code: int) -> None:

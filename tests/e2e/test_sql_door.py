@@ -364,3 +364,17 @@ def test_a_file_opened_directly_is_shared_in_a_process_until_it_is_closed(home: 
     held.close()
     with duckdb.connect(file, read_only=True) as third:
         assert third.execute(newest).fetchone() == after
+
+
+@pytest.mark.parametrize("args", [["sql", "select * from marts.fct_observation"], ["brief"], ["status"],
+                                  ["sql", "--format", "csv", "select * from marts.fct_observation"], ["sql", "select 1"],
+                                  ["why", "etf_flow", "BTC", "2026-01-22"]])  # fmt: skip
+def test_a_pipe_that_is_cut_ends_it_quietly(pack_home: Path, args: list[str]) -> None:
+    """As `capmig ... | head` does: the code that a shell gives for SIGPIPE, and not a word."""
+    read, write = os.pipe()
+    os.close(read)
+    program = Path(sys.executable).with_name("capmig")
+    done = subprocess.run([program, *args], env=os.environ | {"WAREHOUSE_HOME": str(pack_home)}, stdout=write,
+                          stderr=subprocess.PIPE, text=True, timeout=60)  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -119,6 +119,27 @@ def test_as_it_was_known(pack_home: Path) -> None:
     assert "\x1b" not in page.stdout
 
 
+def test_a_headline_is_the_figure_that_it_stands_on(con, pack_home: Path) -> None:
+    """Every headline with a figure of its own names it; asked by its number it is made again, from the same inputs."""
+    named = fetch(con, "select headline_no, value, value_text, why_figure, known_from from marts.mart_daily_brief "
+                       "where why_figure is not null order by headline_no")  # fmt: skip
+    told = {row["why_figure"].split()[0] for row in named}
+    assert {"etf_flow", "etf_flow.cum5_usd", "rate_gap", "policy", "series"} <= told
+    for row in named:
+        figure = find(con, ["mart_daily_brief"], [f"headline_no={row['headline_no']}"], "")
+        assert figure.row[figure.column] == row["value"], row
+        assert f"headline {row['headline_no']} of the brief" in figure.notes[0]
+        made = fetch(con, figure.query)
+        assert [made[0][n] == figure.row[n] for n in made[0]] == [True] * len(made[0]) and made, row
+    number = next(r["headline_no"] for r in named if r["why_figure"].startswith("etf_flow BTC"))
+    asked = why(pack_home, "mart_daily_brief", "--key", f"headline_no={number}")
+    assert len(asked["inputs"]) == 11 and all(i["path"] for i in asked["inputs"])
+    assert (
+        why(pack_home, "mart_daily_brief", "--key", f"headline_no={number}", "--column", "value_text")["column"]
+        == "value_text"
+    )
+
+
 def test_a_cell_that_is_read_back_is_no_proof(pack_home: Path) -> None:
     """A revision profile lists the printed totals beneath it; what is not made again is not called equal."""
     row = ("mart_revision_profile", "--key", "source_id=farside,asset=BTC,hours_since_close=10", "--column", "n_final")

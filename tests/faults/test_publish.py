@@ -268,7 +268,7 @@ def test_a_damaged_build_is_refused(three, tmp_path):
     assert served_value(home) == 3
 
 
-def _read_until(home: Path, stop, queue) -> None:
+def _read_until(home: Path, stop, queue, total) -> None:
     reads, torn, backward, last = 0, 0, 0, 0
     errors = []
     while not stop.is_set():
@@ -281,6 +281,8 @@ def _read_until(home: Path, stop, queue) -> None:
             errors.append(str(error))
             continue
         reads += 1
+        with total.get_lock():
+            total.value += 1
         torn += first != second or len(first) != 1
         backward += first[0][0] < last
         last = first[0][0]
@@ -288,18 +290,22 @@ def _read_until(home: Path, stop, queue) -> None:
 
 
 def publish_under_readers(home: Path) -> tuple[list[float], list[tuple]]:
-    """200 publishes while three processes read: seconds of each, and (reads, torn, backward, errors) of each reader."""
+    """200 publishes while three processes read, five times a publish or more: seconds of each publish, and (reads, torn,
+    backward, errors) of each reader."""
     put(home, 1)
     builds = [build(home, f"run{value}", value) for value in range(2, 202)]
     context = multiprocessing.get_context("forkserver")
-    stop, queue, spent = context.Event(), context.Queue(), []
-    readers = [context.Process(target=_read_until, args=(home, stop, queue)) for _ in range(3)]
+    stop, queue, total, spent = context.Event(), context.Queue(), context.Value("i", 0), []
+    readers = [context.Process(target=_read_until, args=(home, stop, queue, total)) for _ in range(3)]
     for reader in readers:
         reader.start()
     for seq, directory in enumerate(builds, 2):
         start = time.monotonic()
         P.publish(home, directory, seq=seq, run_id=directory.name, clock=AT, as_of=None, meta={}, keep=3)
         spent.append(time.monotonic() - start)
+        until = time.monotonic() + 5
+        while total.value < 5 * seq and time.monotonic() < until:
+            time.sleep(0.001)
     stop.set()
     found = [queue.get() for _ in readers]
     for reader in readers:

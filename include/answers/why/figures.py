@@ -116,6 +116,8 @@ def find(con: Con, words: list[str], key: list[str], column: str) -> Figure:
             action = f"ask for {usage}, or TABLE --key COLUMN=VALUE,... with one of {', '.join(there)}"
             raise _wrong(f"no figure {' '.join(words)[:60]!r}", action)
         figure = _row(con, table, _condition(con, there[table], table, key), column)
+        if figure.row.get("why_figure") and not column:  # a headline is the figure that it stands on, told in words
+            return _headline(con, figure.row)
     figure.name = " ".join(words) + (f" --key {','.join(key)}" if key else "")
     PLANS.get(figure.table, _plan_any)(con, figure)
     if not figure.query:
@@ -123,6 +125,14 @@ def find(con: Con, words: list[str], key: list[str], column: str) -> Figure:
         figure.query = f"select {figure.column}\nfrom {figure.schema}.{figure.table}\nwhere {figure.where}"
     if f"marts.{figure.table}" in figure.query:
         figure.slices.setdefault(figure.table, figure.where)
+    return figure
+
+
+def _headline(con: Con, row: dict) -> Figure:
+    """The mart's figure that a headline of the brief stands on, with what the headline makes of it as a note."""
+    words, _, key = row["why_figure"].partition(" --key ")
+    figure = find(con, words.split(), [key] if key else [], "")
+    figure.notes.insert(0, f"headline {row['headline_no']} of the brief: {row['headline']}: {row['value_text']}")
     return figure
 
 

@@ -52,6 +52,7 @@ channel_headline as (
             as reading,
         case when reading.value is null then 'a first reading' else 'the next reading' end as would_change_it,
         stale.next_due_at,
+        'series ' || channel.series_id || ' ' || reading.event_date as why_figure,
         reading.known_from
     from channel
     left join reading on channel.series_id = reading.series_id
@@ -186,6 +187,7 @@ select
     every.reading,
     every.would_change_it,
     strftime(every.next_due_at, 'due %Y-%m-%d %H:%MZ') as due_next,
+    every.why_figure,
     every.known_from
 from every
 cross join cutoff

@@ -89,6 +89,7 @@ select
     coalesce('a reading of ' || missing_tickers, 'a correction by ' || source_id || ', or a second measurement')
         as would_change_it,
     next_due_at,
+    'etf_flow ' || asset || ' ' || session_date as why_figure,
     known_from
 from flow
 
@@ -115,6 +116,7 @@ select
     case when cum5_usd is null then coalesce('a reading of ' || missing_tickers, 'the missing sessions') end
         as would_change_it,
     next_due_at,
+    'etf_flow.cum5_usd ' || asset || ' ' || session_date as why_figure,
     known_from
 from flow
 where asset = 'BTC'

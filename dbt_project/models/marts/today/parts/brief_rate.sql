@@ -53,6 +53,7 @@ select
         else 'the next day on which both markets print'
     end as would_change_it,
     least(us.next_due_at, jp.next_due_at) as next_due_at,
+    'rate_gap ' || rate.tenor || ' ' || rate.event_date as why_figure,
     rate.known_from
 from rate
 left join {{ ref('brief_series') }} as us on us.series_id = 'YIELD.US.' || upper(rate.tenor)
@@ -87,6 +88,7 @@ select
         else 'a correction by the bank'
     end as would_change_it,
     null::timestamptz as next_due_at,
+    'policy ' || decision.bank || ' ' || decision.decision_date as why_figure,
     decision.known_from
 from {{ ref('fct_policy_decision') }} as decision
 left join dissent on decision.meeting_id = dissent.meeting_id
