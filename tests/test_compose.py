@@ -73,6 +73,8 @@ def test_who_reaches_what(compose: dict) -> None:
     assert networks["metadata"] == {"metadata"} and networks["marts"] == {"marts"}
     assert [n for n, to in networks.items() if "egress" in to] == ["scheduler"]
     assert {n for n, to in networks.items() if "front" in to} == {"api-server", "superset"}
+    for name in DATABASES:  # by TCP: while a volume is prepared, the server listens on its socket alone
+        assert {"pg_isready", "--host=127.0.0.1"} <= set(services[name]["healthcheck"]["test"])
     mounts = {name: s.get("volumes", []) for name, s in services.items()}
     assert [n for n, vs in mounts.items() if any(":/warehouse" in v for v in vs)] == ["scheduler"]
     holders = {
@@ -81,8 +83,8 @@ def test_who_reaches_what(compose: dict) -> None:
     assert {n for n, held in holders.items() if "marts_url" in held} == {"scheduler"}
     assert {n for n, held in holders.items() if "marts_admin_password" in held} == {"marts"}
     for name, service in services.items():  # what the entry point checks is what is mounted
-        required = set(service["environment"].get("REQUIRED_SECRETS", "").split())
-        assert not required or required == holders[name], name
+        assert service["entrypoint"][0] == "/app/docker/entrypoint.sh", name
+        assert set(service["environment"]["REQUIRED_SECRETS"].split()) == holders[name], name
 
 
 def test_secrets_are_made_once_and_weak_ones_are_refused(tmp_path: Path) -> None:
