@@ -131,7 +131,9 @@ def find(con: Con, words: list[str], key: list[str], column: str) -> Figure:
 def _headline(con: Con, row: dict) -> Figure:
     """The mart's figure that a headline of the brief stands on, with what the headline makes of it as a note."""
     words, _, key = row["why_figure"].partition(" --key ")
-    figure = find(con, words.split(), [key] if key else [], "")
+    name, *rest = words.split()
+    name, _, column = name.partition(".")
+    figure = find(con, [name, *rest], [key] if key else [], column)
     figure.notes.insert(0, f"headline {row['headline_no']} of the brief: {row['headline']}: {row['value_text']}")
     return figure
 

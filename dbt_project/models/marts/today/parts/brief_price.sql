@@ -23,6 +23,7 @@ select
     'what a coin cost at 00:00 UTC after the session' as reading,
     'a correction by ' || source_id || ', or another venue that differs' as would_change_it,
     null::timestamptz as next_due_at,
+    'fct_asset_return_daily.close_usd --key asset=' || asset || ',session_date=' || session_date as why_figure,
     known_from
 from {{ ref('fct_asset_return_daily') }}
 qualify row_number() over (partition by asset order by session_date desc) = 1
