@@ -25,7 +25,7 @@ FEEDS = [pytest.param(source, feed, id=f"{source.source_id}/{feed.name}") for so
 TABLES = [p for p in FEEDS if not wires(p.values[0].source_id)[p.values[1].name].prose]
 VALUED = [p for p in FEEDS if wires(p.values[0].source_id)[p.values[1].name].value]
 DATED = [p for p in FEEDS if wires(p.values[0].source_id)[p.values[1].name].day]
-EVENT_UNITS = {None, "percent", "usd", "vote"}
+EVENT_UNITS = {None, "percent", "vote", "usd", "coin", "contract"}
 PAGE_HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 CHALLENGE = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
 every_feed = pytest.mark.parametrize(("source", "feed"), FEEDS)

@@ -1,4 +1,4 @@
-"""Rows that a person states, each with the page that says so: decisions, votes, instants, funds, names, fund assets.
+"""Rows that a person states, each with the page that says so: decisions, votes, funds, rules, incidents, names, assets.
 
 The files in `curated_rows/` ship with the product; `layouts.toml` says what a line of each holds. A line is one event
 (or one day of assets); its columns become attributes. It carries either `published_at`, the publisher's own stamp, or
@@ -21,7 +21,8 @@ STATED = (*KNOWN, "lineage_root", "evidence_kind", "url", "note")
 _LAYOUTS = tomllib.loads(Path(__file__).with_name("curated_rows").joinpath("layouts.toml").read_text("utf-8"))
 EVENTS: dict[str, dict] = _LAYOUTS["feeds"]
 TOKENS: dict[str, list[str]] = _LAYOUTS["tokens"] | {"evidence_kind": list(EVIDENCE_KINDS)}
-_UNITS = {"_pct": "percent", "confidence": None}  # of numbers, by the end of their names
+# Units of numbers, by the end of their names.
+_UNITS = {"_pct": "percent", "confidence": None, "_usd": "usd", "_native": "coin", "_contracts": "contract"}
 _ASSETS = re.compile(r"[A-Z]{2,5}\.[A-Z]{2,6}", re.ASCII)
 
 Line = dict[str, str]
@@ -127,7 +128,7 @@ def _feed(name: str, parse: Callable[[Payload], Parsed], shape: str = "event") -
 
 SOURCE = Source(
     source_id="curated",
-    title="Curated rows: decisions, votes, instants, funds, names, fund assets",
+    title="Curated rows: decisions, votes, instants, funds, names, rules, incidents, fund assets",
     base_url="",
     lineage_root="curated",
     evidence_kind="transcription",

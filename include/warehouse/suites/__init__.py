@@ -175,6 +175,24 @@ MARTS: dict[str, Mart] = {
         ("meeting_id", "expectation_kind"), may_be_empty=True, checks=(_one_of("grade", GRADES),)
     ),
     "fct_policy_vote": Mart(("meeting_id", "member_id"), checks=(_one_of("vote", ["for", "against"]),)),
+    "fct_regulatory_event": Mart(
+        ("event_id",), may_be_empty=True, checks=(_one_of("grade", GRADES), _within("limit_value", 0, None))
+    ),
+    "fct_security_incident": Mart(
+        ("incident_id",),
+        may_be_empty=True,
+        checks=(_one_of("grade", GRADES), _within("recovery_ratio_native", 0, 1), _within("loss_usd", 0, None)),
+    ),
+    "fct_channel_flow_daily": Mart(
+        ("channel", "session_date"),
+        may_be_empty=True,
+        checks=(_one_of("grade", GRADES), _within("score", -5, 5), _within("share_of_gross", 0, 1)),
+    ),
+    "mart_capital_migration_daily": Mart(
+        ("session_date",),
+        may_be_empty=True,
+        checks=(_one_of("grade", GRADES), _one_of("link_kind", ["comovement", "traced"]), _present("label_reason")),
+    ),
     "mart_coverage_calendar": Mart(
         ("series_id", "source_id", "event_date"),
         checks=(_one_of("state", ["landed", "late", "held", "source_gap", "holiday", "not_due"]),),

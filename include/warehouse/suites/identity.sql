@@ -28,6 +28,17 @@ identity as (
         meeting_id as example,
         coalesce(votes_for + votes_against != n_members, false) as is_broken -- a meeting without a tally has none
     from warehouse.marts.fct_policy_decision
+
+    union all by name
+
+    -- an incident of which a part is not told has no identity to keep
+    select
+        'fct_security_incident' as subject,
+        incident_id as example,
+        coalesce(
+            abs(stolen_native - returned_native - bounty_native - outstanding_native) > 0.002 * stolen_native, false
+        ) as is_broken
+    from warehouse.marts.fct_security_incident
 )
 
 select

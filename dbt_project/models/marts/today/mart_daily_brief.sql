@@ -158,6 +158,10 @@ every as (
     union all by name
     select 'headline' as section, * from channel_headline
     union all by name
+    select 'headline' as section, * from {{ ref('brief_event') }}
+    union all by name
+    select 'headline' as section, * from {{ ref('brief_migration') }}
+    union all by name
     select * from feed_row
 )
 
