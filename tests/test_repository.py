@@ -30,9 +30,9 @@ def test_budgets() -> None:
         (ROOT / "dags").glob("*.py")
     )
     sql = [p for p in (ROOT / "dbt_project").rglob("*.sql") if "target" not in p.parts]
-    assert len(models) <= 64
+    assert len(models) <= 70
     assert _lines(python) <= 13_000
-    assert _lines(sql) <= 5200
+    assert _lines(sql) <= 6200
     for package, most in {"core": 1500, "landing": 1400, "warehouse": 2400, "answers": 3200, "orchestration": 1300,
                           "replay": 1000, "bi": 300}.items():  # fmt: skip
         assert _lines([p for p in python if f"include/{package}/" in p.as_posix()]) <= most, package
