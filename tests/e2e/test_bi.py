@@ -113,6 +113,7 @@ class Superset:
             arg=wanted, timeout=120_000,
         )  # fmt: skip
         assert tiles.count() >= wanted
+        self.page.wait_for_timeout(1500)  # charts draw their lines slowly, for the eye
 
     def rows(self, title: str) -> list[dict[str, str]]:
         """What a table tile shows, as text by column heading."""
