@@ -45,6 +45,8 @@ def test_every_tile_says_grade_source_count_and_age() -> None:
         if chart["viz_type"] == "table":
             assert {"grade", "n_lineages", "n_measurements", "known_from", "age_h"} <= shown, chart["slice_name"]
         else:
+            # a step that is drawn before its poll would show what nobody knew yet
+            assert chart["params"].get("seriesType") == ("end" if chart["viz_type"].endswith("step") else None)
             assert chart["params"]["groupby"] == ["label"] and "grade" in dataset["sql"], chart["slice_name"]
     for dashboard in _assets("dashboards").values():
         for row in (p for p in dashboard["position"].values() if isinstance(p, dict) and p["type"] == "ROW"):
