@@ -196,6 +196,9 @@ def con() -> duckdb.DuckDBPyConnection:
         con.execute("create table scratch.ledger.hold (hold_id text, source_id text, series_id text, event_date date, "
                     "event_at timestamptz, value decimal(38, 18), obs_status text, released_at timestamptz)")  # fmt: skip
         con.execute("create table scratch.ledger.cutoff (cutoff_at timestamptz)")
+        con.execute("create table scratch.ledger.observation_derived (source_id text, series_id text, event_date date, "
+                    "event_at timestamptz, value decimal(38, 18), obs_status text, known_from timestamptz, "
+                    "place bigint)")  # fmt: skip
         yield con
 
 

@@ -60,6 +60,8 @@ scored as (
         per_source.*,
         {{ divide('reported_aum_usd', 'session_aum_usd') }} as completeness_aum,
         n_funds_reported > 0 and n_funds_reported = n_funds_listed as is_complete,
+        -- an issuer's own figures make a session where every listed fund has them; until then they stand beside it
+        evidence_rank = 1 and (n_funds_reported = 0 or n_funds_reported != n_funds_listed) as is_beside,
         source.rank
     from per_source
     inner join {{ source('landing', 'source') }} as source on per_source.source_id = source.source_id
@@ -77,13 +79,15 @@ select
     row_number() over (
         partition by asset, session_date
         order by
+            is_beside,
             is_complete desc,
+            case when is_complete then evidence_rank = 1 end desc nulls last,
             case when is_complete then rank end nulls last,
             n_funds_reported > 0 desc,
             completeness_aum desc nulls last,
             n_funds_reported desc,
             evidence_rank, -- a copy's total never stands before that of a compilation
             source_id
-    ) = 1 as is_published
+    ) = 1 and not is_beside as is_published
 from scored
 order by asset, session_date, source_id

@@ -1,4 +1,4 @@
--- Whether a source dates a flow to the same session as the series' best source does, or to the one before or after:
+-- Whether a source dates a flow to the session to which the series' published source does, or one before or after:
 -- correlation by lag over the newest sixty common sessions, since one day cannot tell. Grain: series_id x source_id.
 {% set span, enough = 60, 40 %}
 with session as (
@@ -16,16 +16,29 @@ reading as (
         session.session_date,
         session.session_no,
         known.value::double as value,
-        dense_rank() over (
-            partition by known.series_id
-            order by {{ evidence_rank('known.evidence_kind') }}, source.rank, known.source_id
-        ) as place
+        count(*) filter (lineage.is_published) over (partition by known.series_id, known.source_id) as n_published,
+        {{ evidence_rank('known.evidence_kind') }} as evidence_rank,
+        source.rank
     from {{ ref('observation_known') }} as known
     inner join {{ source('landing', 'source') }} as source on known.source_id = source.source_id
     inner join {{ ref('series_family') }} as family
         on split_part(known.series_id, '.', 1) = family.family and family.measure = 'flow'
     inner join session on family.calendar = session.calendar and known.event_date = session.session_date
+    left join {{ ref('etf_lineage') }} as lineage
+        on lineage.asset = split_part(known.series_id, '.', 2)
+        and lineage.session_date = known.event_date
+        and lineage.source_id = known.source_id
     where known.value is not null and known.evidence_kind != 'report'
+),
+
+-- the source that is published most often is the one that others are compared with
+placed as (
+    select
+        *,
+        dense_rank() over (
+            partition by series_id order by n_published desc, evidence_rank, rank, source_id
+        ) as place
+    from reading
 ),
 
 paired as (
@@ -38,8 +51,8 @@ paired as (
         other.session_date,
         reference.value as reference_value,
         other.value
-    from reading as other
-    inner join reading as reference
+    from placed as other
+    inner join placed as reference
         on other.series_id = reference.series_id
         and reference.place = 1
         and other.place > 1

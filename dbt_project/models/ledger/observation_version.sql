@@ -18,8 +18,14 @@ with placed as (
     )
 ),
 
-versions as (
+landed as (
     {{ version_chain('placed', ['series_id', 'event_date', 'event_at'], ['value', 'unit', 'obs_status']) | indent(4) }}
+),
+
+versions as (
+    select * from landed
+    union all by name
+    select * from {{ ref('observation_derived') }}
 ),
 
 -- held versions leave the chain, so that the last good one stays; a released one re-enters it at its release
