@@ -33,11 +33,13 @@ READS_VERSIONS = {
 }
 CLOCKS = re.compile(r"\b(now|today|random|get_current_timestamp)\s*\(|\bcurrent_(date|time|timestamp)\b", re.I)
 FORMULAS = {
-    "observation_version", "observation_derived", "observation_agreed", "lineage_copy", "lineage_shift", "fct_observation", "fct_revision",
+    "observation_version", "observation_derived", "observation_agreed", "lineage_copy", "lineage_shift",
+    "fct_observation", "fct_revision",
     "fct_etf_flow_agg_daily", "fct_rate_differential_daily", "fct_asset_return_daily",
     "fct_policy_decision", "fct_policy_vote", "fct_policy_expectation", "dim_event", "dim_entity",
     "mart_coverage_calendar", "brief_series", "fct_regulatory_event", "fct_security_incident",
     "fct_channel_flow_daily", "mart_capital_migration_daily",
+    "fct_etf_flow_native_daily",
     "brief_flow", "mart_decision_feature", "mart_revision_profile",
     "fct_stablecoin_supply_daily", "brief_onchain",
     "fct_derivative_oi_daily", "fct_liquidation_daily", "brief_leverage",

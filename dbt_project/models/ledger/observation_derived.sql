@@ -58,7 +58,7 @@ input as (
 ),
 
 instant as (
-    select distinct source_id, fund, session_date, known_from as at
+    select distinct source_id, fund, session_date, known_from as changed_at
     from input
 ),
 
@@ -67,7 +67,7 @@ valued as (
         instant.source_id,
         instant.fund,
         instant.session_date,
-        instant.at,
+        instant.changed_at,
         max(input.value) filter (input.part = 'own') as own,
         max(input.value) filter (input.part = 'before') as before,
         max(input.value) filter (input.part = 'nav') as nav,
@@ -83,8 +83,8 @@ valued as (
         on instant.source_id = input.source_id
         and instant.fund = input.fund
         and instant.session_date = input.session_date
-        and input.known_from <= instant.at
-        and (input.known_to is null or instant.at < input.known_to)
+        and input.known_from <= instant.changed_at
+        and (input.known_to is null or instant.changed_at < input.known_to)
     group by all
 ),
 
@@ -94,10 +94,8 @@ changed as (
         *,
         ((own - before)::decimal(20, 4) * nav::decimal(17, 8))::decimal(38, 18) as value
     from valued
-    qualify
-        count(value) over so_far > 0
-        and lag(value) over so_far is distinct from value
-    window so_far as (partition by source_id, fund, session_date order by at)
+    window so_far as (partition by source_id, fund, session_date order by changed_at)
+    qualify count(value) over so_far > 0 and lag(value) over so_far is distinct from value
 )
 
 select
@@ -113,7 +111,7 @@ select
     newest.evidence_kind,
     newest.measurement_root,
     newest.published_at,
-    at as known_from,
+    changed_at as known_from,
     newest.vintage_kind,
     newest.payload_sha256,
     coalesce(
@@ -122,6 +120,6 @@ select
     ) as locator,
     newest.parser_version,
     coalesce({{ plain('value') }}, '') as value_raw,
-    row_number() over (partition by source_id, fund, session_date order by at) as place
+    row_number() over (partition by source_id, fund, session_date order by changed_at) as place
 from changed
 order by source_id, series_id, event_date, known_from

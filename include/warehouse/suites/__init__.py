@@ -139,6 +139,11 @@ MARTS: dict[str, Mart] = {
         may_be_empty=True,  # no session has settled yet
         checks=tuple(_within(f"{what}_share", 0, 1) for what in ("final", "wrong_sign", "last_ticker")),
     ),
+    "fct_etf_flow_native_daily": Mart(
+        ("asset", "ticker", "session_date"),
+        may_be_empty=True,
+        checks=(_one_of("native_method", ["holdings", "price"]), _one_of("grade", GRADES)),
+    ),
     "fct_asset_return_daily": Mart(
         ("asset", "session_date"),
         may_be_empty=True,
