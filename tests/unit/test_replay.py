@@ -215,6 +215,22 @@ def test_value_locked_and_incidents_stand_as_the_service_writes_them() -> None:
         ask("defillama", "/v2/historicalChainTvl/Ethereum")
 
 
+# --- prices -----------------------------------------------------------------------------------------------------
+
+
+def test_a_daily_point_carries_the_midnight_that_ends_its_day() -> None:
+    """The close of 22 January stands at 2026-01-23T00:00Z; the day of the clock has none yet, and Ether no record."""
+    path, query = "/api/v3/coins/bitcoin/market_chart", {"vs_currency": "usd", "days": "3", "interval": "daily"}
+    assert ask("coingecko", path, query, at="2026-01-24T00:36Z") == (
+        b'{"prices":[[1769040000000,89354.34],[1769126400000,89443.4],[1769212800000,89412.4]],'
+        b'"market_caps":[],"total_volumes":[]}'
+    )
+    with pytest.raises(BadRequest):
+        ask("coingecko", path, query | {"interval": "hourly"})
+    with pytest.raises(NoRecord):
+        ask("coingecko", path.replace("bitcoin", "ethereum"), query)
+
+
 # --- ETF flows --------------------------------------------------------------------------------------------------
 
 
