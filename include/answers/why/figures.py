@@ -134,7 +134,9 @@ def _headline(con: Con, row: dict) -> Figure:
     name, *rest = words.split()
     name, _, column = name.partition(".")
     figure = find(con, [name, *rest], [key] if key else [], column)
-    figure.notes.insert(0, f"headline {row['headline_no']} of the brief: {row['headline']}: {row['value_text']}")
+    figure.notes.insert(
+        0, f"headline {row['headline_no']} of the brief: {row['headline']}: {row['value_text'] or 'no figure'}"
+    )
     return figure
 
 
