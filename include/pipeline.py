@@ -101,12 +101,17 @@ def land(
 
 
 def _due(settings: Settings, store: Store, source: Source, feed: Feed) -> bool:
-    """Whether a feed should be asked now: not twice at one instant, and not before `every_s` has passed."""
+    """Whether a feed should be asked now: not twice at one instant, and not before `every_s` has passed but on its
+    eager days."""
     here = [a for a in store.attempts(source.source_id, feed.name) if a.seen_at == iso(settings.clock)]
     if here and all(a.outcome in ACCEPTED for a in here):
         return False
     last = store.last_accepted(source.source_id, feed.name)
-    return not last or settings.clock - parse_instant(last) >= timedelta(seconds=feed.every_s)
+    return (
+        not last
+        or settings.clock.date() in feed.eager_days
+        or settings.clock - parse_instant(last) >= timedelta(seconds=feed.every_s)
+    )
 
 
 def _land_fetched(settings: Settings, landing: "_Landing", window: Window) -> None:

@@ -21,6 +21,14 @@ _HOURS = {
 _CME_OPEN_HOLIDAYS = ("Martin Luther King", "Presidents", "Washington", "Memorial", "Juneteenth", "Independence",
                       "Labor", "Thanksgiving")  # fmt: skip
 
+# Last days of the Bank of Japan's policy meetings by its published schedule: a year's rows are added when it is out.
+# A statement on a day without a row is found within the hour all the same.
+BOJ_MEETINGS = frozenset(
+    date.fromisoformat(day)
+    for day in ("2026-01-23", "2026-03-19", "2026-04-28", "2026-06-16", "2026-07-31", "2026-09-18", "2026-10-30",
+                "2026-12-18")
+)  # fmt: skip
+
 
 @cache
 def closures(calendar: str) -> dict[date, str]:

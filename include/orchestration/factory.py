@@ -44,7 +44,9 @@ class Schedule:
 
 
 SCHEDULES: dict[str, Schedule] = {
-    "policy": Schedule(("0 * * * *",), "UTC", 1),
+    # Every five minutes while the Bank of Japan may decide; on all days but meeting days feeds skip themselves until
+    # an hour has passed.
+    "policy": Schedule(("0 * * * *", "*/5 2-6 * * *"), "UTC", 1),
     "rates": Schedule(("45 0 * * *", "0 9 * * *", "30 22 * * *"), "UTC", 1),
     # US fund groups report from the close until late evening; the last ones in the morning.
     "etf_flows": Schedule(("0 18-23 * * *", "0 0-2 * * *", "30 6,15 * * *"), "America/New_York", 1),

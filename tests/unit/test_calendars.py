@@ -1,11 +1,24 @@
 """Row 36: no false gap and no false session, five years and more, by two independent calendars."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from include.core.calendars import CALENDARS, add_business_days, closures, is_open, released_at, sessions
+from include import pipeline
+from include.core.calendars import (
+    BOJ_MEETINGS,
+    CALENDARS,
+    add_business_days,
+    closures,
+    is_open,
+    released_at,
+    sessions,
+)
 from include.core.source import Release
+from include.landing.store import Store, attempt_of
+from include.settings import Settings
+from include.sources import registry
 
 
 @pytest.mark.parametrize(("calendar", "differ"), [("NYSE", set()), ("TSE", {date(2020, 10, 1)})])
@@ -44,3 +57,20 @@ def test_half_days_and_release_instants() -> None:
     assert released_at(effr, date(2026, 1, 16)) == datetime(2026, 1, 20, 14, tzinfo=UTC)
     assert released_at(effr, date(2026, 7, 2)) == datetime(2026, 7, 3, 13, tzinfo=UTC)
     assert add_business_days("JP_BANK", date(2025, 12, 30), 1) == date(2026, 1, 5)
+
+
+def test_a_statement_is_asked_for_every_five_minutes_on_the_days_of_the_banks_meetings(tmp_path: Path) -> None:
+    """Hourly else; on every day of the list the bank is open."""
+    source = registry()["boj_policy"]
+    feed = source.feed("statement")
+    meeting, other = datetime(2026, 9, 18, 3, 30, tzinfo=UTC), datetime(2026, 9, 17, 3, 30, tzinfo=UTC)
+    store = Store(tmp_path)
+    for at in (other, meeting):
+        settings = Settings(warehouse_home=tmp_path, clock=at)
+        assert pipeline._due(settings, store, source, feed)
+        store.append([attempt_of("boj_policy", "statement", "r", at, at,
+                                 vintage_kind="first_seen", origin="t", outcome="EMPTY_OK")])  # fmt: skip
+        after = {n: settings.model_copy(update={"clock": at + timedelta(minutes=n)}) for n in (0, 5, 54, 55)}
+        due = {n: pipeline._due(later, store, source, feed) for n, later in after.items()}
+        assert due == {0: False, 5: at == meeting, 54: at == meeting, 55: True}
+    assert all(is_open("JP_BANK", day) for day in BOJ_MEETINGS)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from include.core.calendars import BOJ_MEETINGS
 from include.core.pdf import pdf_text
 from include.core.shapes import Parsed
 from include.core.source import Feed, Payload, Release, Source
@@ -143,7 +144,7 @@ SOURCE = Source(
         Feed(
             name="statement", kind="WINDOW", clock="policy", shape="event", media="pdf", parse=parse, restates="none",
             release=Release("JP_BANK", 0, "13:30", "Asia/Tokyo"), requests=BANK.requests, follow=BANK.newest,
-            empty_ok="no statement among the news",
+            empty_ok="no statement among the news", every_s=55 * 60, eager_days=BOJ_MEETINGS,
         ),
     ),
 )  # fmt: skip

@@ -140,7 +140,7 @@ SOURCE = Source(
         Feed(
             name="statement", kind="WINDOW", clock="policy", shape="event", media="html", parse=parse, restates="none",
             release=Release("FEDWIRE", 0, "14:30", "America/New_York"), requests=BANK.requests, follow=follow,
-            empty_ok="no statement among the news",
+            empty_ok="no statement among the news", every_s=55 * 60,
         ),
     ),
 )  # fmt: skip
