@@ -56,6 +56,7 @@ class Wire:
     positive: bool = False  # of an event: its number may not be negative
     text: bool = False  # a JSON feed that writes numbers as text
     bare_day: bool = False  # a JSON feed that writes days as numbers
+    made_of: bool = False  # the value's cell is one of several that make a figure
     scale: Decimal = Decimal(1)
     required: list[str] = field(default_factory=list)
     bad_days: list[str] = field(default_factory=list)
