@@ -175,6 +175,16 @@ MARTS: dict[str, Mart] = {
             _present("coverage"),
         ),
     ),
+    "fct_carry_daily": Mart(
+        ("event_date", "tenor"),
+        may_be_empty=True,  # no market has printed yet
+        checks=(_one_of("grade", GRADES), _within("fx_realised_vol_pct", 0, 200), _present("known_from")),
+    ),
+    "fct_positioning_weekly": Mart(
+        ("market", "trader_group", "event_date"),
+        may_be_empty=True,  # the bundled record has no reports
+        checks=(_one_of("grade", GRADES), _within("net_share_oi", -1, 1), _present("payload_sha256")),
+    ),
     "fct_policy_decision": Mart(("meeting_id",), checks=(_one_of("grade", GRADES), _within("votes_for", 0, None))),
     "fct_policy_expectation": Mart(
         ("meeting_id", "expectation_kind"), may_be_empty=True, checks=(_one_of("grade", GRADES),)

@@ -156,6 +156,8 @@ every as (
     union all by name
     select 'headline' as section, * from {{ ref('brief_policy') }}
     union all by name
+    select 'headline' as section, * from {{ ref('brief_carry') }}
+    union all by name
     select 'headline' as section, * from channel_headline
     union all by name
     select 'headline' as section, * from {{ ref('brief_event') }}
