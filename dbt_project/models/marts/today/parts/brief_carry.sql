@@ -18,7 +18,7 @@ positioning as (
 )
 
 select
-    13 as place,
+    14 as place,
     'Carry to volatility, long dollars and short yen, ' || carry.event_date as headline,
     carry.event_date,
     carry.carry_to_vol::decimal(38, 18) as value,
@@ -47,7 +47,7 @@ left join {{ ref('brief_series') }} as stale on stale.series_id = 'FX.USDJPY.NOO
 union all by name
 
 select
-    case positioning.market when 'JPY' then 14 when 'BTC' then 15 else 16 end as place,
+    case positioning.market when 'JPY' then 15 when 'BTC' then 16 else 17 end as place,
     'Leveraged funds in ' || positioning.market || ' futures on the CME, ' || positioning.event_date as headline,
     positioning.event_date,
     positioning.net_contracts::decimal(38, 18) as value,
