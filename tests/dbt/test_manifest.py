@@ -40,8 +40,6 @@ FORMULAS = {
     "mart_coverage_calendar", "brief_series", "fct_regulatory_event", "fct_security_incident",
     "fct_channel_flow_daily", "mart_capital_migration_daily",
     "fct_etf_flow_native_daily",
-    "brief_flow", "mart_decision_feature", "mart_revision_profile",
-    "mart_coverage_calendar", "brief_series",
     "brief_flow", "mart_decision_feature", "mart_revision_profile", "fct_carry_daily", "fct_positioning_weekly",
     "fct_stablecoin_supply_daily", "brief_onchain",
     "fct_derivative_oi_daily", "fct_liquidation_daily", "brief_leverage",
