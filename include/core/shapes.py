@@ -76,6 +76,7 @@ class Position(Row):
     margin_usd: Decimal | None = None
     equity_usd: Decimal | None = None
     leverage_setting: Decimal | None = None
+    max_leverage: Decimal | None = None
     margin_mode: str | None = None
     counterparty: str | None = None
     obs_status: str = "final"
@@ -147,16 +148,15 @@ _EVENT = [
     ("value", VALUE),
     ("unit", pa.string()),
 ]
+POSITION_FIGURES = (
+    "qty", "entry_price", "mark_price", "liq_price", "notional_usd", "margin_usd", "equity_usd", "leverage_setting",
+    "max_leverage",
+)  # fmt: skip
 _POSITION = [
     (name, pa.string())
     for name in ("venue", "account", "instrument", "record_kind", "record_id", "side", "margin_mode", "counterparty")
 ] + [("event_date", pa.date32()), ("event_at", INSTANT)]
-_POSITION += [
-    (name, VALUE)
-    for name in (
-        "qty", "entry_price", "mark_price", "liq_price", "notional_usd", "margin_usd", "equity_usd", "leverage_setting",
-    )
-]  # fmt: skip
+_POSITION += [(name, VALUE) for name in POSITION_FIGURES]
 _DOCUMENT = [
     (name, pa.string()) for name in ("doc_sha256", "title", "author", "lang", "url", "media_type", "text_path")
 ] + [("event_date", pa.date32()), ("event_at", INSTANT), ("n_bytes", pa.int64())]

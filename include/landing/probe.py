@@ -15,7 +15,7 @@ from include.core import disk
 from include.core.clock import stamp
 from include.core.errors import CapmigError, ConfigError, ContractError
 from include.core.parse import inflate, sniff
-from include.core.shapes import Parsed, Row
+from include.core.shapes import POSITION_FIGURES, Parsed, Position, Row
 from include.core.source import Feed, Source, Window
 from include.landing.http import Client
 from include.landing.runs import parse_payload
@@ -134,6 +134,11 @@ def keep(found: Found, feed: Feed, folder: Path, at: datetime) -> Path:
 
 def expectation(row: Row) -> tuple[str, ...]:
     """A row as `.expected.csv` states it: cell, day, instant, value and status."""
+    if isinstance(row, Position):
+        figures = [f"{n}={v.normalize():f}" for n in POSITION_FIGURES if (v := getattr(row, n)) is not None]
+        cell = f"{row.venue} {row.account} {row.instrument} {row.record_kind}"
+        said = " ".join([word for word in (row.side, row.margin_mode) if word] + figures)
+        return cell, row.event_date.isoformat(), f"{row.event_at:%Y-%m-%dT%H:%M:%SZ}", said, row.obs_status
     cell = row.series_id if hasattr(row, "series_id") else f"{row.event_id} {row.attribute}"
     said = getattr(row, "value_text", None) or ("" if row.value is None else f"{row.value.normalize():f}")
     instant = "" if row.event_at is None else f"{row.event_at:%Y-%m-%dT%H:%M:%SZ}"

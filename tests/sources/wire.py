@@ -52,6 +52,7 @@ class Wire:
     day: str = ""
     day_format: str = ""
     value: str = ""
+    may_be_empty: bool = False  # the table's rows are not all that the payload says
     conflict: dict = field(default_factory=dict)  # a cell that makes a repeated row another, where there is no value
     positive: bool = False  # of an event: its number may not be negative
     text: bool = False  # a JSON feed that writes numbers as text

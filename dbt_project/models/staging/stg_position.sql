@@ -17,6 +17,7 @@ select
     margin_usd,
     equity_usd,
     leverage_setting,
+    max_leverage,
     source_id,
     feed,
     feed_rank,
