@@ -9,17 +9,23 @@
     {%- set inputs = (target.path.split('/')[:-1] + ['inputs']) | join('/') -%}
     {%- do run_query("create schema if not exists landing") -%}
     {%- for shape in ['observation', 'event', 'position', 'document', 'page'] -%}
-        {%- do run_query("create or replace view landing." ~ shape ~ " as select * from read_parquet('"
-            ~ inputs ~ "/rows/" ~ shape ~ "/*/*.parquet')") -%}
+        {%- do landing_shape(shape) -%}
     {%- endfor -%}
     {%- for name in ['run', 'source', 'feed', 'market_session', 'expected', 'hold', 'fetch_outcome', 'gate_result',
-                     'publication', 'model_run'] -%}
+                     'publication', 'model_run', 'partition'] -%}
         {%- do run_query("create or replace view landing." ~ name ~ " as select * from read_parquet('"
             ~ inputs ~ "/" ~ name ~ ".parquet')") -%}
     {%- endfor -%}
     {%- endif -%}
     select 1
 {% endmacro %}
+
+{#- All frozen row files of one shape as a view of schema `landing`. -#}
+{% macro landing_shape(shape) -%}
+    {%- set inputs = (target.path.split('/')[:-1] + ['inputs']) | join('/') -%}
+    {%- do run_query("create or replace view landing." ~ shape ~ " as select * from read_parquet('"
+        ~ inputs ~ "/rows/" ~ shape ~ "/*/*.parquet')") -%}
+{%- endmacro %}
 
 {#- Every column of every published model with its words, as rows. They are written from the project itself, where the
     comments in the file come from too, so they do not depend on what has been built before. -#}

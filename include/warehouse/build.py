@@ -1,9 +1,10 @@
 """Build the warehouse with dbt, in one process, into a file of its own.
 
 build/<run_id>/inputs/          hard links of the row files, and the run's own small tables: frozen for the build
+build/<run_id>/partitions/      days of the big feeds: what earlier builds computed by hard link, and what this one did
 build/<run_id>/scratch.duckdb   staging and ledger
 build/<run_id>/warehouse.duckdb marts and ops, tables only: what is published
-build/dbt/inputs                link to the newest frozen inputs, for `dbt build` by hand
+build/dbt/                      links to the newest frozen inputs and days, for `dbt build` by hand
 """
 
 import hashlib
@@ -25,6 +26,7 @@ from include.core.clock import iso, stamp
 from include.core.errors import CapmigError
 from include.core.shapes import INSTANT, SCHEMAS, VALUE
 from include.core.source import Feed, Source
+from include.warehouse import partitions
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 COVERAGE_DAYS = 62
@@ -92,6 +94,10 @@ TABLES: dict[str, pa.Schema] = {
     "publication": pa.schema(
         [("seq", _I), ("run_id", _S), ("published_at", INSTANT), ("cutoff_at", INSTANT), ("code_sha256", _S),
          ("input_hash", _S), ("marts_hash", _S), ("newest_known_from", INSTANT), ("n_labels", _I), ("n_holds", _I)]
+    ),  # fmt: skip
+    "partition": pa.schema(
+        [("model", _S), ("event_date", _D), ("name", _S), ("files", _S), ("is_due", pa.bool_()),
+         ("is_kept", pa.bool_())]
     ),  # fmt: skip
     "model_run": pa.schema([("run_id", _S), ("model", _S), ("status", _S), ("seconds", pa.decimal128(18, 3))]),
 }  # fmt: skip
@@ -270,6 +276,7 @@ def prepare(home: Path, sources: list[Source], *, run_id: str, clock: datetime, 
     shutil.rmtree(path, ignore_errors=True)
     disk.make_dir(path)
     input_hash = freeze(home, path, sources, run_id=run_id, clock=clock, as_of=as_of, tables=tables)
+    write_table(path / "inputs" / "partition.parquet", "partition", partitions.plan(home, path, as_of or clock))
     return Build(run_id, path, clock, as_of, input_hash)
 
 
@@ -283,10 +290,12 @@ def make(build: Build, *, threads: int, on_node=None) -> list[dict]:
     if build.as_of is None:  # an as-of build is gone in a moment
         by_hand = build.path.parent / "dbt"
         by_hand.mkdir(exist_ok=True)
-        (by_hand / "inputs").unlink(missing_ok=True)
-        (by_hand / "inputs").symlink_to(Path("..") / build.path.name / "inputs")
+        for name in ("inputs", "partitions"):
+            (by_hand / name).unlink(missing_ok=True)
+            (by_hand / name).symlink_to(Path("..") / build.path.name / name)
     excluded = [part for kind in skipped for part in ("--exclude-resource-type", kind)]
     nodes = run_dbt(build, ["build", *excluded], threads=threads, on_node=on_node)
+    partitions.keep(build.path.parents[1], build.path)
     return _model_runs(build.run_id, nodes)
 
 

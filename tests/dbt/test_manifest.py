@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
-LAYERS = {"staging": ("ledger", "private"), "ledger": ("ledger", "protected"), "marts": ("marts", "public"),
+LAYERS = {"staging": ("ledger", "private"), "ledger": ("ledger", "protected"), "partitions": ("ledger", "protected"), "marts": ("marts", "public"),
           "ops": ("marts", "public")}  # fmt: skip
 
 # The graph rule. A version may be later than what a question asks for, so versions are read where the known one is
@@ -42,7 +42,7 @@ FORMULAS = {
     "fct_etf_flow_native_daily",
     "brief_flow", "mart_decision_feature", "mart_revision_profile", "fct_carry_daily", "fct_positioning_weekly",
     "fct_stablecoin_supply_daily", "brief_onchain",
-    "fct_derivative_oi_daily", "fct_liquidation_daily", "brief_leverage",
+    "fct_derivative_oi_daily", "fct_liquidation_daily", "brief_leverage", "position_day", "fct_account_position_daily",
 }  # fmt: skip
 
 
@@ -101,13 +101,13 @@ def test_one_model_reads_the_cut_off_and_nothing_asks_for_the_time(manifest: dic
 
 
 def test_each_shape_has_one_staging_model_and_one_reader(manifest: dict) -> None:
-    """Only staging reads the shapes, only the ledger reads staging."""
+    """Only staging reads the shapes, only the ledger and the day partitions read staging."""
     by_source: dict[str, set[str]] = {}
     for model in nodes(manifest, "model").values():
         for _, table in model["sources"]:
             by_source.setdefault(table, set()).add(model["name"])
         if any(r["name"].startswith("stg_") for r in model["refs"]):
-            assert layer(model) == "ledger", model["name"]
+            assert layer(model) in ("ledger", "partitions"), model["name"]
     for shape in ("observation", "event", "position", "document"):
         assert by_source[shape] == {f"stg_{shape}"}
     assert {n["name"] for n in nodes(manifest, "model").values() if layer(n) == "staging"} == {

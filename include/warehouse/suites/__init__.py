@@ -166,6 +166,11 @@ MARTS: dict[str, Mart] = {
             _one_of("grade", GRADES),
         ),
     ),
+    "fct_account_position_daily": Mart(
+        ("venue", "account", "instrument", "event_date"),
+        may_be_empty=True,  # nobody is watched, or nobody has a position
+        checks=(_one_of("side", ["long", "short"]), _within("notional_usd", 0, None), _present("payload_sha256")),
+    ),
     "fct_liquidation_daily": Mart(
         ("venue", "asset", "event_date"),
         may_be_empty=True,
