@@ -135,6 +135,12 @@ def versions(home: Path) -> None:
     _against(["current", "interval", "window"], home)
 
 
+def days(home: Path) -> None:
+    """What a changed day of a big feed costs after a short and a long history."""
+    print("one changed day of a big feed after 30, 300 and 3,000 days")
+    subprocess.run([sys.executable, "-m", "tests.bench.partitions", str(home / "days")], check=True)
+
+
 _FLOOR: dict[str, float] = {}
 
 
@@ -149,6 +155,7 @@ def main() -> None:
         whole_job(Path(scratch))
         calibration.show(Path(scratch) / "plain_functions")
         versions(Path(scratch))
+        days(Path(scratch))
         readers.show(Path(scratch) / "readers")
         readers.publishes(Path(scratch) / "publishes")
     server.shutdown()

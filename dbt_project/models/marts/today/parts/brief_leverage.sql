@@ -66,6 +66,8 @@ select
     || '), not to be added to another venue''s; in coins, since a falling price alone lowers dollars' as reading,
     'the next reading' as would_change_it,
     next_due_at,
+    'fct_derivative_oi_daily.oi_native --key venue=' || venue || ',asset=' || asset || ',event_date=' || event_date
+        as why_figure,
     known_from
 from interest
 
@@ -75,9 +77,9 @@ select
     case asset when 'BTC' then 22 else 23 end as place,
     asset || ' funding on ' || title || ', mean of ' || event_date as headline,
     event_date,
-    (funding_annualised * 100)::decimal(38, 18) as value,
+    funding_annualised::decimal(38, 18) as value,
     {{ signed('funding_annualised * 100', 2) }} || ' % a year' as value_text,
-    'percent' as unit,
+    'ratio_per_year' as unit,
     'the ' || n_prior || ' before it lay between ' || {{ signed('lowest60 * 100', 2) }} || ' and '
     || {{ signed('highest60 * 100', 2) }} || ' %' as unusual,
     source_id || ' (measurement, ' || n_funding_readings || ' rates of the day)' as who_says_it,
@@ -93,6 +95,8 @@ select
     end || ' for the perpetual against spot' as reading,
     'the next rate' as would_change_it,
     next_due_at,
+    'fct_derivative_oi_daily.funding_annualised --key venue=' || venue || ',asset=' || asset || ',event_date='
+    || event_date as why_figure,
     known_from
 from funding
 
@@ -116,5 +120,6 @@ select
     coverage || ', never a total of the market' as reading,
     'a complete source; there is no free one' as would_change_it,
     null::timestamptz as next_due_at,
+    null as why_figure,
     known_from
 from liquidated
