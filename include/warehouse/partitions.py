@@ -33,10 +33,11 @@ def plan(home: Path, build_dir: Path, cutoff: datetime) -> list[dict]:
     inputs = build_dir / "inputs" / "rows" / SHAPE
     spans = _spans(home / "build" / "cache" / "position_spans.json", inputs)
     there = {path.name for path in kept.iterdir()}
+    sql = [(PROJECT / name).read_text(encoding="utf-8") for name in SQL]
     rows = [_row(date(1970, 1, 1), "0__empty", [inputs / NOBODY], is_due=True, is_kept=False)]
     for day, files in sorted(_days(spans).items()):
         later = any(spans[name][2] > iso(cutoff) for name in files)
-        name = f"{day}__{_hash(files, cutoff if later else None)}"
+        name = f"{day}__{_hash(sql, files, cutoff if later else None)}"
         is_there = not later and f"{name}.parquet" in there
         if is_there:
             os.link(kept / f"{name}.parquet", folder / f"{name}.parquet")
@@ -88,8 +89,7 @@ def _days(spans: dict[str, list[str]]) -> dict[date, list[str]]:
     return out
 
 
-def _hash(files: list[str], cutoff: datetime | None) -> str:
-    sql = [(PROJECT / name).read_text(encoding="utf-8") for name in SQL]
+def _hash(sql: list[str], files: list[str], cutoff: datetime | None) -> str:
     return hashlib.sha256(json.dumps([sql, files, cutoff and iso(cutoff)]).encode()).hexdigest()[:16]
 
 
