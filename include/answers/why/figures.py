@@ -104,7 +104,8 @@ def day(text: str) -> str:
 
 def find(con: Con, words: list[str], key: list[str], column: str) -> Figure:
     """The figure that was named. `ConfigError` says in one line what there is."""
-    name, _, dotted = words[0].partition(".") if words[0].split(".")[0] in USAGE else (words[0], "", "")
+    head, _, rest = words[0].partition(".")
+    name, dotted = (head, rest) if head in USAGE or head in tables(con) else (words[0], "")
     column = column or dotted
     if name in USAGE and not key:
         figure = _named(con, name, words[1:], column)
