@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow.parquet as pq
 
@@ -26,6 +27,7 @@ from include.answers import status
 from include.answers.why import Landed, Locate
 from include.core import disk
 from include.core.clock import iso, parse_instant, stamp
+from include.core.columnar import Columnar
 from include.core.errors import (
     CapmigError,
     ConfigError,
@@ -34,8 +36,8 @@ from include.core.errors import (
     PermanentError,
     PublishError,
 )
-from include.core.parse import inflate, sniff
-from include.core.source import Feed, Source, Window
+from include.core.parse import inflate, inflating, sniff
+from include.core.source import Feed, Payload, Source, Window
 from include.landing import backfills, inbox, probe, runs
 from include.landing.http import Client
 from include.landing.store import ACCEPTED, Attempt, Store, attempt_of, outcome_rows
@@ -50,7 +52,7 @@ REPORT = "report/index.html"  # under serve/
 STATUS, BADGE = "status.json", "badge.svg"  # the same
 BEAT_EVERY = timedelta(minutes=5)  # the canary's; silent for three of them is an alarm
 REBUILDS = 4  # a figure may hide another bad one that it had superseded
-PARSED_ROWS = 2_000_000  # about 300 MB of Arrow; beyond it the derivation parses again
+PARSED_ROWS = 200_000  # about 60 MB of Arrow; beyond it the derivation parses again
 Progress = Callable[[str], None]
 log = logging.getLogger("capmig.pipeline")
 
@@ -123,24 +125,25 @@ def _land_fetched(settings: Settings, landing: "_Landing", window: Window) -> No
     waiting, asked = deque(feed.requests(window)), set()
     while waiting:
         request = waiting.popleft()
-        try:
-            if repr(request) in asked or len(asked) >= MAX_PAGES:
-                raise PermanentError("the source's pages do not end", source=source.source_id, rule="L.cursor_loop",
-                                     action="look at the landed pages and at the feed's `follow`")  # fmt: skip
-            asked.add(repr(request))
-            response = client.fetch(request, max_bytes=feed.max_bytes)
-        except CapmigError as error:
-            landing.failed(error, origin=f"{request.method} {request.path}", **span)
-            break
-        encoding = response.headers.get("content-encoding", "")
-        outcome = landing.take(
-            response.wire, seen_at=settings.clock, vintage_kind="first_seen", origin=response.url, encoding=encoding,
-            status=response.status, attempts=response.attempts, seconds=round(response.seconds, 3),
-            headers=response.headers, **span,
-        )  # fmt: skip
-        if outcome == "REJECTED":
-            break
-        following = feed.follow and feed.follow(request, inflate(response.wire, encoding, feed.max_bytes))
+        with landing.spool() as spool:
+            try:
+                if repr(request) in asked or len(asked) >= MAX_PAGES:
+                    raise PermanentError("the source's pages do not end", source=source.source_id, rule="L.cursor_loop",
+                                         action="look at the landed pages and at the feed's `follow`")  # fmt: skip
+                asked.add(repr(request))
+                response = client.fetch(request, max_bytes=feed.max_bytes, into=spool)
+            except CapmigError as error:
+                landing.failed(error, origin=f"{request.method} {request.path}", **span)
+                break
+            encoding = response.headers.get("content-encoding", "")
+            outcome = landing.take(
+                spool, seen_at=settings.clock, vintage_kind="first_seen", origin=response.url, encoding=encoding,
+                status=response.status, attempts=response.attempts, seconds=round(response.seconds, 3),
+                headers=response.headers, **span,
+            )  # fmt: skip
+            if outcome == "REJECTED":
+                break
+            following = feed.follow and feed.follow(request, inflate(spool.read(), encoding, feed.max_bytes))
         if following:
             waiting.appendleft(following)
     landing.acknowledge()
@@ -181,19 +184,19 @@ def _land_files(settings: Settings, landing: "_Landing") -> None:
     source, feed = landing.source, landing.feed
     if feed.shipped:
         path = Path(inspect.getfile(feed.parse)).parent / feed.shipped
-        landing.take(
-            path.read_bytes(), seen_at=settings.clock, vintage_kind="first_seen", origin=f"shipped/{path.name}"
-        )
+        with path.open("rb") as file:
+            landing.take_file(file, seen_at=settings.clock, vintage_kind="first_seen", origin=f"shipped/{path.name}")
     saved, refused = inbox.scan(settings.home, source.source_id, {f.name for f in source.feeds}, settings.clock)
     if feed == next(f for f in source.feeds if f.kind == "INBOX"):  # a wrong name belongs to no feed: told once
         for error in refused:
             landing.failed(error, origin=f"inbox/{source.source_id}", reason=f"{error.message}: {error.action}")
     mine = [s for s in saved if s.feed == feed.name]
     for page in mine:
-        landing.take(
-            page.path.read_bytes(), seen_at=page.seen_at or settings.clock, origin=f"inbox/{page.path.name}",
-            vintage_kind="archive" if page.seen_at else "pseudo",
-        )  # fmt: skip
+        with page.path.open("rb") as file:
+            landing.take_file(
+                file, seen_at=page.seen_at or settings.clock, origin=f"inbox/{page.path.name}",
+                vintage_kind="archive" if page.seen_at else "pseudo",
+            )  # fmt: skip
     landing.acknowledge()
     for page in mine:
         inbox.take(page)
@@ -208,15 +211,15 @@ def import_file(
         raise ConfigError("--observed-at lies after the run's clock", source=source_id, rule="L.future_sighting",
                           action="give the UTC instant at which the page was seen")  # fmt: skip
     try:
-        body = path.read_bytes()
+        file = path.open("rb")
     except OSError as error:
         raise ConfigError(f"cannot read {path.name}: {error.strerror}", source=source_id, rule="config.file",
                           action="give a readable file") from None  # fmt: skip
     store = Store(settings.home)
-    with store.lock(source_id, feed_name):
+    with file, store.lock(source_id, feed_name):
         landing = _Landing(store, source, feed, run_id, settings.clock)
-        landing.take(
-            body, seen_at=observed_at or settings.clock, origin=f"import/{path.name}",
+        landing.take_file(
+            file, seen_at=observed_at or settings.clock, origin=f"import/{path.name}",
             vintage_kind="archive" if observed_at else "pseudo",
         )  # fmt: skip
         landing.acknowledge()
@@ -235,42 +238,71 @@ class _Landing:
         self.batch: list[Attempt] = []
         self.parsed: runs.Seen = {}  # kept for the derivation that follows, up to PARSED_ROWS rows
         self.n_parsed = 0
+        self.part = runs.Part(store.root.parent, source, feed) if isinstance(feed.parse, Columnar) else None
 
-    def take(self, wire: bytes, *, seen_at: datetime, vintage_kind: str, encoding: str = "", **facts: object) -> str:
-        """Make one payload durable, then look at it. Returns the outcome; nothing is visible before `acknowledge`."""
-        facts |= {"seen_at": seen_at, "vintage_kind": vintage_kind, "encoding": encoding, "n_bytes": len(wire),
-                  "parser_version": self.feed.parser_version}  # fmt: skip
-        source_id, feed = self.source.source_id, self.feed
+    def spool(self) -> disk.Spool:
+        """Where the next payload comes in."""
+        return self.store.spool(self.source.source_id, self.feed.name)
+
+    def take_file(self, file: BinaryIO, **facts: object) -> str:
+        """`take` the content of a file."""
+        with self.spool() as spool:
+            spool.fill(file)
+            return self.take(spool, **facts)
+
+    def take(self, spool: disk.Spool, **facts: object) -> str:
+        """Place one payload, then look at it. Returns the outcome; nothing is visible before `acknowledge`."""
+        source_id, feed, sha = self.source.source_id, self.feed, spool.sha256
+        attempt = attempt_of(outcome="LANDED", sha256=sha, n_bytes=spool.n_bytes, parser_version=feed.parser_version,
+                             **self.base, **facts)  # fmt: skip
         try:
-            sniff(inflate(wire, encoding, feed.max_bytes), feed.media)
+            body = self._sniffed(spool, attempt.encoding)
         except ContractError as error:
-            sha = self.store.put(source_id, feed.name, wire, rejected=True)
-            return self._note("REJECTED", sha256=sha, rule=error.rule, reason=error.message, **facts)
-        sha = self.store.put(source_id, feed.name, wire)
+            self.store.put(source_id, feed.name, spool, rejected=True)
+            return self._refused(attempt, error)
+        path = self.store.put(source_id, feed.name, spool)
         try:
-            page = runs.parse_payload(feed, wire, encoding, seen_at, sha)
-            n_rows = len(page.rows)
+            n_rows = self._rows(attempt, path, body)
             if n_rows < feed.min_rows and not (n_rows == 0 and feed.empty_ok):
                 raise ContractError(f"{n_rows} rows where at least {feed.min_rows} are due", rule="G1.empty", action="")
         except ContractError as error:
-            return self._note("REJECTED", sha256=sha, rule=error.rule, reason=error.message, **facts)
+            return self._refused(attempt, error)
         outcome = "UNCHANGED" if sha in self.known else "LANDED" if n_rows else "EMPTY_OK"
         self.known.add(sha)
-        self._note(outcome, sha256=sha, n_rows=n_rows, **facts)
-        self.n_parsed += n_rows
-        if self.n_parsed <= PARSED_ROWS:
-            self.parsed[sha, iso(seen_at)] = runs.digest(self.source, feed, self.batch[-1], page)
+        self.batch.append(replace(attempt, outcome=outcome, n_rows=n_rows))
         return outcome
+
+    def _sniffed(self, spool: disk.Spool, encoding: str) -> bytes:
+        """The whole body behind its encoding, found to be of the feed's medium; of a columnar feed its beginning."""
+        with spool.path.open("rb") as wire:
+            pieces = inflating(wire, encoding, self.feed.max_bytes)
+            body = next(pieces, b"") if self.part else b"".join(pieces)
+        sniff(body, self.feed.media)
+        return body
+
+    def _rows(self, attempt: Attempt, path: Path, body: bytes) -> int:
+        """Parse one payload, and keep what it says for the derivation. Returns how many rows it has."""
+        if self.part:
+            return self.part.add(attempt, path)["n_cells"]
+        page = self.feed.parse(Payload(body=body, seen_at=parse_instant(attempt.seen_at), sha256=attempt.sha256))
+        self.n_parsed += len(page.rows)
+        if self.n_parsed <= PARSED_ROWS:
+            key = (attempt.sha256, attempt.seen_at)
+            self.parsed[key] = runs.digest(self.source, self.feed, attempt, page)
+        return len(page.rows)
+
+    def _refused(self, attempt: Attempt, error: ContractError) -> str:
+        self.batch.append(replace(attempt, outcome="REJECTED", rule=error.rule, reason=error.message))
+        return "REJECTED"
 
     def failed(self, error: CapmigError, *, origin: str, **facts: object) -> None:
         """Record an attempt that brought no bytes."""
         told = {"reason": error.message, "attempts": getattr(error, "attempts", 0) or 0,
                 "status": getattr(error, "status", 0) or 0} | facts  # fmt: skip
-        self._note("FAILED", seen_at=self.clock, vintage_kind="first_seen", origin=origin, rule=error.rule, **told)
-
-    def _note(self, outcome: str, **facts: object) -> str:
-        self.batch.append(attempt_of(outcome=outcome, **self.base, **facts))
-        return outcome
+        self.batch.append(
+            attempt_of(outcome="FAILED", seen_at=self.clock, vintage_kind="first_seen", origin=origin, rule=error.rule,
+                       **self.base, **told)
+        )  # fmt: skip
 
     def acknowledge(self) -> None:
         """Append the batch to the manifest: from here on nothing of it can be lost."""
@@ -278,7 +310,7 @@ class _Landing:
 
     def derive(self, home: Path) -> None:
         """Bring the feed's rows up to date with what was acknowledged."""
-        runs.derive(home, self.source, self.feed, self.clock, self.parsed)
+        runs.derive(home, self.source, self.feed, self.clock, self.parsed, self.part)
 
 
 # Build, check, publish. Between two steps everything that matters stands in build/<run_id>/, so that each step may run

@@ -4,11 +4,14 @@ The calls are made as `os.<name>` on purpose: the fault tests replace this modul
 """
 # ruff: noqa: PTH102, PTH104, PTH105, PTH108
 
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
 
 
 def fsync_dir(path: Path) -> None:
@@ -38,6 +41,75 @@ def make_dir(path: Path) -> None:
         except FileExistsError:
             continue
         fsync_dir(directory.parent)
+
+
+class Spool:
+    """Bytes on their way in: a temporary file that is hashed as it grows, and gone when its block ends.
+
+    `place` gives the file a name that stays; it may be called once.
+    """
+
+    def __init__(self, folder: Path):
+        make_dir(folder)
+        self._fd, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
+        self.path = Path(name)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was written: another try begins."""
+        os.ftruncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        self._digest, self.n_bytes = hashlib.sha256(), 0
+
+    def write(self, piece: bytes) -> None:
+        """Append a piece."""
+        self._digest.update(piece)
+        self.n_bytes += len(piece)
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    def fill(self, file: BinaryIO) -> None:
+        """Append a whole file."""
+        while piece := file.read(2**20):
+            self.write(piece)
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written, in hex."""
+        return self._digest.hexdigest()
+
+    def read(self) -> bytes:
+        """All that was written."""
+        return self.path.read_bytes()
+
+    def place(self, path: Path) -> None:
+        """Stand under `path` from now on, read-only: a name that holds the same bytes keeps its file.
+
+        Neither the bytes nor the name are durable yet: the caller sees to that, for many files at once.
+        """
+        os.fchmod(self._fd, 0o444)
+        try:
+            os.link(self.path, path)
+        except FileExistsError:
+            # a name that nobody vouches for may stand on what a crash left of an earlier try
+            if file_sha256(path) != self.sha256:
+                os.replace(self.path, path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        os.close(self._fd)
+        self.path.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's content in hex, read piece by piece; of nothing if there is no file."""
+    if not path.exists():
+        return hashlib.sha256().hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_temp(path: Path, data: bytes, mode: int, *, sync: bool = True) -> Path:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal, InvalidOperation
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from include.core.errors import ContractError
 
@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 # 28 digits, the default, fail on quantize to 18 places above 1e10.
 CONTEXT = Context(prec=60)
+PIECE = 2**20  # bytes of a body that is read piece by piece
 SCALE = Decimal(1).scaleb(-18)
 INTEGER_DIGITS = 20  # of DECIMAL(38,18)
 ABSENT = frozenset({"", "-", "\u2013", "\u2014", ".", "ND", "NaN", "null", "N/A", "n/a"})
@@ -227,27 +228,34 @@ _FIRST = {
 
 
 def inflate(wire: bytes, encoding: str, cap: int) -> bytes:
-    """The body behind a `Content-Encoding`, of `cap` bytes at most. gzip is checked to its end: CRC and length.
+    """The body behind a `Content-Encoding`, of `cap` bytes at most; refusals as `inflating`."""
+    return b"".join(inflating(io.BytesIO(wire), encoding, cap))
 
-    `ContractError`: G1.encoding (unknown, or more than one), G1.truncated, G1.corrupt, G1.too_large.
+
+def inflating(wire: BinaryIO, encoding: str, cap: int) -> Iterator[bytes]:
+    """The body behind a `Content-Encoding`, piece by piece. gzip is checked to its end: CRC and length.
+
+    `ContractError`: G1.encoding (unknown, or more than one), G1.truncated, G1.corrupt, G1.too_large (over `cap` bytes).
+    It may come after pieces: nothing is to be kept before the end was seen.
     """
     name = encoding.strip().lower()
-    if name in ("", "identity"):
-        body = wire
-    elif name in ("gzip", "x-gzip"):
-        try:
-            if not wire:
-                raise EOFError
-            body = gzip.GzipFile(fileobj=io.BytesIO(wire)).read(cap + 1)
-        except EOFError:
-            raise refuse("gzip body ends early", "G1.truncated", "fetch it again") from None
-        except (gzip.BadGzipFile, zlib.error):
-            raise refuse("gzip body is damaged", "G1.corrupt", "fetch it again") from None
-    else:
+    if name not in ("", "identity", "gzip", "x-gzip"):
         raise refuse(f"unknown content encoding {name[:40]!r}", "G1.encoding")
-    if len(body) > cap:
-        raise refuse(f"body larger than {cap:,} bytes", "G1.too_large")
-    return body
+    zipped = name.endswith("gzip")
+    source, size = gzip.GzipFile(fileobj=wire) if zipped else wire, 0
+    try:
+        if zipped and not wire.read(1):
+            raise EOFError
+        wire.seek(0)
+        while piece := source.read(PIECE):
+            size += len(piece)
+            if size > cap:
+                raise refuse(f"body larger than {cap:,} bytes", "G1.too_large")
+            yield piece
+    except EOFError:
+        raise refuse("gzip body ends early", "G1.truncated", "fetch it again") from None
+    except (gzip.BadGzipFile, zlib.error):
+        raise refuse("gzip body is damaged", "G1.corrupt", "fetch it again") from None
 
 
 def sniff(body: bytes, media: str) -> None:

@@ -65,11 +65,11 @@ _BROKE_OFF = _MEANINGS[3][1]
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer of status 200. `wire` is the undecoded body, `url` is redacted, `seconds` includes every wait."""
+    """A whole answer of status 200. Its undecoded body stands in the spool that was given; `url` is redacted, `seconds`
+    includes every wait."""
 
     status: int
     headers: dict[str, str]
-    wire: bytes
     url: str
     seconds: float
     attempts: int
@@ -129,8 +129,8 @@ class Client:
             session.mount(scheme, _Adapter(self._budget, self._loopback))
         return session
 
-    def fetch(self, request: Request, *, max_bytes: int) -> Response:
-        """The whole answer to one request, at most `max_bytes` on the wire.
+    def fetch(self, request: Request, *, max_bytes: int, into: disk.Spool) -> Response:
+        """The whole answer to one request, at most `max_bytes` on the wire, written to `into` as it comes.
 
         `TransientError`: L.connect, L.timeout, L.deadline, L.reset, L.short_body, L.rate_limited, L.status_4xx (408,
         425), L.status_5xx, L.circuit_open. `PermanentError`: L.host, L.request, L.redirect, L.tls, L.too_large,
@@ -148,7 +148,7 @@ class Client:
             reraise=True,
         )  # fmt: skip
         try:
-            response, wire = retrying(self._attempt, prepared, max_bytes)
+            response = retrying(self._attempt, prepared, max_bytes, into)
         except CapmigError as error:
             error.attempts = retrying.statistics["attempt_number"]
             if isinstance(error, TransientError):
@@ -156,7 +156,7 @@ class Client:
             raise
         self._circuit.succeeded()
         return Response(
-            status=response.status_code, wire=wire, url=redact(prepared.url), seconds=time.monotonic() - started,
+            status=response.status_code, url=redact(prepared.url), seconds=time.monotonic() - started,
             headers={name: response.headers[name] for name in KEPT_HEADERS if name in response.headers},
             attempts=retrying.statistics["attempt_number"],
         )  # fmt: skip
@@ -177,14 +177,18 @@ class Client:
             raise self._failure(PermanentError, "the request leads away from the base URL", "L.host", _LOOK)
         return prepared
 
-    def _attempt(self, prepared: requests.PreparedRequest, max_bytes: int) -> tuple[requests.Response, bytes]:
+    def _attempt(self, prepared: requests.PreparedRequest, max_bytes: int, into: disk.Spool) -> requests.Response:
+        into.restart()
         if self._pace and not self._pace.wait(self._budget.left()):
             raise self._failure(TransientError, f"no turn at this host within {self._deadline_s:g} s", "L.deadline",
                                 _LATER)  # fmt: skip
         try:
             with self._session.send(prepared, stream=True, allow_redirects=False, timeout=self._timeouts) as response:
                 self._check_status(response)
-                return response, self._read(response, max_bytes)
+                self._read(response, max_bytes, into)
+                return response
+        except _OwnDisk as error:
+            raise error.__cause__ from None
         except (requests.RequestException, wire_errors.HTTPError, OSError) as error:
             failure = self._classify(error)
         # Raised out here, without the context whose frames hold the request's headers: a key is in them.
@@ -212,20 +216,21 @@ class Client:
         key = self._session.headers.get(self._key_header) if self._key_header else None
         return f"HTTP {response.status_code}" + (f" {reason}" if reason and not (key and key in reason) else "")
 
-    def _read(self, response: requests.Response, max_bytes: int) -> bytes:
-        body = io.BytesIO()
+    def _read(self, response: requests.Response, max_bytes: int, into: disk.Spool) -> None:
         too_large = (response.raw.length_remaining or 0) > max_bytes
         if not too_large:
             for piece in response.raw.stream(_PIECE, decode_content=False):
-                too_large = body.tell() + len(piece) > max_bytes
+                too_large = into.n_bytes + len(piece) > max_bytes
                 if too_large:
                     break
-                body.write(piece)
+                try:
+                    into.write(piece)
+                except OSError as error:
+                    raise _OwnDisk from error
         if too_large:
             raise self._failure(PermanentError, f"the body is larger than {max_bytes:,} bytes", "L.too_large",
                                 "look at what the source sends; raise the feed's `max_bytes` if it is right",
                                 response.status_code)  # fmt: skip
-        return body.getvalue()
 
     def _classify(self, error: Exception) -> CapmigError:
         """What a failure of the transport means. Its text never enters: it may quote URLs and headers."""
@@ -291,6 +296,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+class _OwnDisk(Exception):  # noqa: N818 - never leaves this module
+    """Our own disk failed, not the host: no other try, and no outcome of the source."""
 
 
 class _NotAdmitted(OSError):

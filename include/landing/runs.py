@@ -3,42 +3,46 @@
 A span is the UTC day on which payloads were seen, or a closed month. Its file is named by the hash of its inputs
 (the sightings and the feed's declaration), so it is computed once. It holds runs (cell, value, first_seen, last_seen)
 rather than sightings: a page that is polled all year says the same thing almost every time.
+
+Of a feed that is read as columns (`core.columnar`) a span is one instant and holds its sightings as they are: a
+snapshot of a million accounts is another one each time. It streams from the bytes to its file.
 """
 
 import hashlib
 import json
+import os
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import fields
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.core import disk
 from include.core.calendars import released_at
 from include.core.clock import parse_instant
+from include.core.columnar import Columnar
 from include.core.errors import CapmigError
-from include.core.parse import inflate
-from include.core.shapes import CELL_KEYS, CELL_VALUES, INSTANT, ROW_TYPES, SCHEMAS, Parsed, Row
+from include.core.parse import inflate, inflating
+from include.core.shapes import CELL_KEYS, CELL_VALUES, INSTANT, ROW_TYPES, SCHEMAS, VALUE, Parsed, Row
 from include.core.source import Feed, Payload, Source
-from include.landing.store import Attempt, Store
+from include.landing.store import ACCEPTED, Attempt, Store
 
-Seen = dict[tuple[str, str], tuple[pa.Table, dict]]  # (sha256, seen_at): a payload's rows and its page row
+Sighting = tuple[str, str]  # (sha256, seen_at)
+Seen = dict[Sighting, tuple[pa.Table, dict]]  # a payload's rows and its page row
 FORMAT = "2"  # of the derived files; raising it re-derives everything from raw
-
-
-def parse_payload(feed: Feed, wire: bytes, encoding: str, seen_at: datetime, sha256: str = "") -> Parsed:
-    """Inflate and parse one landed payload; `ContractError` when it breaks the feed's contract."""
-    return feed.parse(Payload(body=inflate(wire, encoding, feed.max_bytes), seen_at=seen_at, sha256=sha256))
+GROUP = 2**16  # rows of a columnar feed that are held before they are written
+_APART = {"locator", "value_raw", "record_id", "account"}  # too many texts to be worth a dictionary
 
 
 def to_table(source: Source, feed: Feed, attempt: Attempt, rows: list[Row]) -> pa.Table:
     """One payload's rows with their provenance, as an Arrow table of the feed's shape."""
     schema, n = SCHEMAS[feed.shape], len(rows)
-    seen_at = parse_instant(attempt.seen_at)
     own = {f.name for f in fields(ROW_TYPES[feed.shape])}
     columns = {name: [getattr(row, name) for row in rows] for name in schema.names if name in own}
     columns["lineage_root"] = [root or source.lineage_root for root in columns["lineage_root"]]
@@ -51,10 +55,7 @@ def to_table(source: Source, feed: Feed, attempt: Attempt, rows: list[Row]) -> p
             for row in rows
         ]
     columns["vintage_kind"] = ["publisher" if at else attempt.vintage_kind for at in columns["published_at"]]
-    same = {
-        "source_id": source.source_id, "feed": feed.name, "feed_rank": feed.rank, "first_seen": seen_at,
-        "last_seen": seen_at, "n_seen": 1, "payload_sha256": attempt.sha256, "parser_version": feed.parser_version,
-    }  # fmt: skip
+    same = _same(source, feed, attempt)
     arrays = [
         pa.repeat(pa.scalar(same[f.name], f.type), n) if f.name in same else pa.array(columns[f.name], f.type)
         for f in schema
@@ -64,7 +65,89 @@ def to_table(source: Source, feed: Feed, attempt: Attempt, rows: list[Row]) -> p
 
 def digest(source: Source, feed: Feed, attempt: Attempt, page: Parsed) -> tuple[pa.Table, dict]:
     """What one payload says, compactly: its rows as Arrow, and its page row."""
-    return to_table(source, feed, attempt, page.rows), _page_row(source, feed, attempt, page)
+    said = (len(page.rows), page.scope_from, page.scope_to)
+    return to_table(source, feed, attempt, page.rows), _page_row(source, feed, attempt, said)
+
+
+class Part:
+    """A row file of a columnar feed while its payloads come in: GROUP rows in memory, what is before them on disk."""
+
+    def __init__(self, home: Path, source: Source, feed: Feed):
+        self.source, self.feed, self.schema = source, feed, SCHEMAS[feed.shape]
+        self.pages: dict[Sighting, dict] = {}
+        self.torn = False
+        self._folder = index_of(home, source, feed).parent
+        self._writer: pq.ParquetWriter | None = None
+        self._held: list[pa.RecordBatch] = []
+
+    def add(self, attempt: Attempt, path: Path) -> dict:
+        """Read one payload into the file; returns its page row. After a `ContractError` the part is torn."""
+        key, seen_at = (attempt.sha256, attempt.seen_at), parse_instant(attempt.seen_at)
+        if key in self.pages:
+            return self.pages[key]
+        self.torn, n, days = True, 0, []
+        with path.open("rb") as wire:
+            pieces = inflating(wire, attempt.encoding, self.feed.max_bytes)
+            for batch in self.feed.parse.batches(pieces, seen_at):
+                n += batch.num_rows
+                days += pc.min_max(batch["event_date"]).as_py().values()
+                self._held.append(_provenance(self.source, self.feed, attempt, batch))
+                if sum(b.num_rows for b in self._held) >= GROUP:
+                    self._flush()
+        self.torn = False
+        scope = (n, min(days, default=None), max(days, default=None))
+        self.pages[key] = _page_row(self.source, self.feed, attempt, scope)
+        return self.pages[key]
+
+    def holds(self, attempts: list[Attempt]) -> bool:
+        """Whether the file has the rows of these sightings and of no others."""
+        return not self.torn and self.pages.keys() == {(a.sha256, a.seen_at) for a in attempts}
+
+    def _flush(self) -> None:
+        if self._writer is None:
+            disk.make_dir(self._folder)
+            fd, name = tempfile.mkstemp(prefix=".tmp-", dir=self._folder)
+            os.close(fd)
+            texts = [f.name for f in self.schema if f.type != VALUE and f.name not in _APART]
+            self._writer = pq.ParquetWriter(name, self.schema, compression="zstd", use_dictionary=texts)
+            self.path = Path(name)
+        self._writer.write_table(pa.Table.from_batches(self._held, self.schema))
+        self._held = []
+
+    def place(self, path: Path) -> None:
+        """Close the file and give it its name."""
+        self._flush()
+        self._writer.close()
+        self.path.chmod(0o444)
+        self.path.replace(path)
+
+
+def _provenance(source: Source, feed: Feed, attempt: Attempt, own: pa.RecordBatch) -> pa.RecordBatch:
+    """A payload's columns with their provenance, in the feed's shape."""
+    n = own.num_rows
+    same = _same(source, feed, attempt) | {
+        "lineage_root": source.lineage_root, "evidence_kind": source.evidence_kind, "vintage_kind": attempt.vintage_kind,
+    }  # fmt: skip
+    columns = {name: own[name] for name in own.schema.names}
+    if attempt.vintage_kind == "pseudo" or not feed.revises:
+        days = own["event_date"].dictionary_encode()
+        known = pa.array([released_at(feed.release, day) for day in days.dictionary.to_pylist()], INSTANT)
+        columns["claimed_known_at"] = known.take(days.indices)
+    arrays = [
+        columns[f.name] if f.name in columns
+        else pa.repeat(pa.scalar(same[f.name], f.type), n) if f.name in same else pa.nulls(n, f.type)
+        for f in SCHEMAS[feed.shape]
+    ]  # fmt: skip
+    return pa.record_batch(arrays, schema=SCHEMAS[feed.shape])
+
+
+def _same(source: Source, feed: Feed, attempt: Attempt) -> dict[str, object]:
+    """The columns that are the same in every row of a sighting."""
+    seen_at = parse_instant(attempt.seen_at)
+    return {
+        "source_id": source.source_id, "feed": feed.name, "feed_rank": feed.rank, "first_seen": seen_at,
+        "last_seen": seen_at, "n_seen": 1, "payload_sha256": attempt.sha256, "parser_version": feed.parser_version,
+    }  # fmt: skip
 
 
 def merge_sql(shape: str, relation: str, broken: str = "false") -> str:
@@ -91,13 +174,18 @@ def merge_sql(shape: str, relation: str, broken: str = "false") -> str:
         select {", ".join(picked)} from runs group by {key}, run order by {key}, first_seen, payload_sha256"""
 
 
-def _spans(sightings: list[Attempt], clock: datetime) -> dict[str, list[Attempt]]:
-    """Sightings by day, days of closed months by month."""
+def _spans(feed: Feed, sightings: list[Attempt], clock: datetime) -> dict[str, list[Attempt]]:
+    """Sightings by day, days of closed months by month; those of a columnar feed by instant."""
     month = clock.strftime("%Y-%m")
     out: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in sightings:
-        out[attempt.seen_at[:10] if attempt.seen_at[:7] >= month else attempt.seen_at[:7]].append(attempt)
+        length = len("2026-01-31") if attempt.seen_at[:7] >= month else len("2026-01")
+        out[_instant(attempt) if isinstance(feed.parse, Columnar) else attempt.seen_at[:length]].append(attempt)
     return out
+
+
+def _instant(attempt: Attempt) -> str:
+    return attempt.seen_at.replace(":", "")
 
 
 def _input_hash(source: Source, feed: Feed, attempts: list[Attempt]) -> str:
@@ -130,7 +218,7 @@ def is_whole(home: Path, source: Source, feed: Feed) -> bool:
 
 def _is_of(source: Source, feed: Feed, sightings: list[Attempt], names: list[str]) -> bool:
     spans = dict(name.removesuffix(".parquet").split("__") for name in names if not name.startswith("0"))
-    held = {span: [a for a in sightings if a.seen_at.startswith(span)] for span in spans}
+    held = {span: [a for a in sightings if _instant(a).startswith(span)] for span in spans}
     whole = sum(map(len, held.values())) == len(sightings)
     return whole and all(spans[span] == _input_hash(source, feed, held[span]) for span in spans)
 
@@ -144,14 +232,16 @@ def _closed(path: Path) -> bool:
         return start == file.read(4) == b"PAR1"
 
 
-def derive(home: Path, source: Source, feed: Feed, clock: datetime, parsed: Seen | None = None) -> int:
+def derive(
+    home: Path, source: Source, feed: Feed, clock: datetime, parsed: Seen | None = None, part: Part | None = None
+) -> int:
     """Bring a feed's row files up to date with its manifest. Returns how many files were computed.
 
     The caller holds the feed's lock, and may hand over what it has just parsed. Bytes are checked against their
     sha256 as they are read.
     """
     store = Store(home)
-    spans = _spans(store.sightings(source.source_id, feed.name), clock)
+    spans = _spans(feed, store.sightings(source.source_id, feed.name), clock)
     directories = [index_of(home, source, feed, shape).parent for shape in (feed.shape, "page")]
     names = {"0__empty.parquet"}
     computed = 0
@@ -163,9 +253,14 @@ def derive(home: Path, source: Source, feed: Feed, clock: datetime, parsed: Seen
         name = f"{span}__{_input_hash(source, feed, attempts)}.parquet"
         names.add(name)
         if not all(_closed(d / name) for d in directories):
-            rows, pages = _derive_span(store, source, feed, attempts, parsed or {})
-            _write(directories[0] / name, rows)
-            _write(directories[1] / name, pages)
+            if isinstance(feed.parse, Columnar):
+                made = part if part and part.holds(attempts) else _part_again(store, source, feed, attempts)
+                made.place(directories[0] / name)
+                pages = made.pages.values()
+            else:
+                rows, pages = _derive_span(store, source, feed, attempts, parsed or {})
+                _write(directories[0] / name, rows)
+            _write(directories[1] / name, pa.Table.from_pylist(list(pages), schema=SCHEMAS["page"]))
             computed += 1
     for directory in directories:
         # the index is swapped first: a build that links by an older one finds a file gone and reads it again
@@ -178,9 +273,19 @@ def derive(home: Path, source: Source, feed: Feed, clock: datetime, parsed: Seen
     return computed
 
 
+def _part_again(store: Store, source: Source, feed: Feed, attempts: list[Attempt]) -> Part:
+    """A columnar span from the landed bytes, in the order in which they were acknowledged."""
+    part = Part(store.root.parent, source, feed)
+    wanted = {a.sighting() for a in attempts}
+    for attempt in store.attempts(source.source_id, feed.name):
+        if attempt.outcome in ACCEPTED and attempt.sighting() in wanted:
+            part.add(attempt, store.checked(attempt))
+    return part
+
+
 def _derive_span(
     store: Store, source: Source, feed: Feed, attempts: list[Attempt], parsed: Seen
-) -> tuple[pa.Table, pa.Table]:
+) -> tuple[pa.Table, list[dict]]:
     pages: list[dict] = []
     stopped: list[CapmigError] = []
 
@@ -213,14 +318,14 @@ def _derive_span(
         raise
     finally:
         con.close()
-    return rows, pa.Table.from_pylist(pages, schema=SCHEMAS["page"])
+    return rows, pages
 
 
 def _parsed_again(store: Store, source: Source, feed: Feed, attempt: Attempt) -> tuple[pa.Table, dict]:
     """A landed payload read back, checked and digested."""
-    wire = store.read(attempt)
-    page = parse_payload(feed, wire, attempt.encoding, parse_instant(attempt.seen_at), attempt.sha256)
-    return digest(source, feed, attempt, page)
+    body = inflate(store.read(attempt), attempt.encoding, feed.max_bytes)
+    seen_at = parse_instant(attempt.seen_at)
+    return digest(source, feed, attempt, feed.parse(Payload(body=body, seen_at=seen_at, sha256=attempt.sha256)))
 
 
 def _page_order(attempts: list[Attempt]) -> pa.Table:
@@ -229,7 +334,8 @@ def _page_order(attempts: list[Attempt]) -> pa.Table:
     return pa.table({"first_seen": pa.array(instants, INSTANT), "page_no": pa.array(range(len(instants)), pa.int64())})
 
 
-def _page_row(source: Source, feed: Feed, attempt: Attempt, page: Parsed) -> dict:
+def _page_row(source: Source, feed: Feed, attempt: Attempt, said: tuple[int, date | None, date | None]) -> dict:
+    n_cells, scope_from, scope_to = said
     return {
         "source_id": source.source_id,
         "feed": feed.name,
@@ -237,9 +343,9 @@ def _page_row(source: Source, feed: Feed, attempt: Attempt, page: Parsed) -> dic
         "seen_at": parse_instant(attempt.seen_at),
         "vintage_kind": attempt.vintage_kind,
         "restates": feed.restates,
-        "scope_from": page.scope_from,
-        "scope_to": page.scope_to,
-        "n_cells": len(page.rows),
+        "scope_from": scope_from,
+        "scope_to": scope_to,
+        "n_cells": n_cells,
         "parser_version": feed.parser_version,
     }
 

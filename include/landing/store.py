@@ -2,13 +2,13 @@
 
     landing/raw/<source>/<feed>/<sha256>        wire bytes, mode 0444, never overwritten
     landing/rejected/<source>/<feed>/<sha256>   bytes that are not even of the declared kind
+    landing/incoming/<source>/<feed>/           bytes that are still coming in; what a crash left goes with the next try
     landing/manifest/<source>/<feed>.jsonl      one line an attempt; bytes without a line are invisible
 
 Order of a landing: bytes, link, fsync of files and directory, manifest line, fsync; only then is it acknowledged.
 A paged fetch is one batch: its fsyncs come together at the end.
 """
 
-import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator
@@ -81,17 +81,22 @@ class Store:
         path = self._manifest(source, feed).with_suffix(".lock")
         disk.make_dir(path.parent)
         with FileLock(path, timeout=600):
+            disk.sweep_temps(self._incoming(source, feed))
             yield
 
-    def put(self, source: str, feed: str, body: bytes, *, rejected: bool = False) -> str:
-        """Write a payload under its sha256, which is returned. `append` makes it durable before it names it."""
-        sha = hashlib.sha256(body).hexdigest()
-        path = self.root / ("rejected" if rejected else "raw") / source / feed / sha
+    def _incoming(self, source: str, feed: str) -> Path:
+        return self.root / "incoming" / source / feed
+
+    def spool(self, source: str, feed: str) -> disk.Spool:
+        """Where a payload of a feed comes in, whatever its size."""
+        return disk.Spool(self._incoming(source, feed))
+
+    def put(self, source: str, feed: str, body: disk.Spool, *, rejected: bool = False) -> Path:
+        """Place a payload under its sha256; returns where. `append` makes it durable before it names it."""
+        path = self.root / ("rejected" if rejected else "raw") / source / feed / body.sha256
         disk.make_dir(path.parent)
-        # a name that no manifest line vouches for may stand on what a crash left of an earlier try
-        if not disk.write_new(path, body, sync=False) and path.read_bytes() != body:
-            disk.write_over(path, body, mode=0o444)
-        return sha
+        body.place(path)
+        return path
 
     def append(self, attempts: list[Attempt]) -> None:
         """Acknowledge attempts of one feed: their bytes are made durable, then the lines that name them.
@@ -112,19 +117,19 @@ class Store:
 
     def read(self, attempt: Attempt) -> bytes:
         """The landed bytes, checked against their name. `IntegrityError` names the file."""
+        return self.checked(attempt).read_bytes()
+
+    def checked(self, attempt: Attempt) -> Path:
+        """Where the landed bytes are, once they were found to be what their name says. `IntegrityError` if not."""
         path = self.path(attempt)
-        try:
-            body = path.read_bytes()
-        except FileNotFoundError:
-            body = b""
-        if hashlib.sha256(body).hexdigest() != attempt.sha256:
+        if disk.file_sha256(path) != attempt.sha256:
             raise IntegrityError(
                 f"landed file {path.relative_to(self.root.parent)} is missing or changed",
                 source=attempt.source,
                 rule="L.checksum",
                 action="restore it from a copy; `capmig status --verify` lists every damaged file",
             )
-        return body
+        return path
 
     def path(self, attempt: Attempt) -> Path:
         """Where an attempt's bytes are."""
@@ -183,7 +188,7 @@ class Store:
                 continue
             for attempt in {a.sha256: a for a in attempts if a.sha256}.values():
                 try:
-                    self.read(attempt)
+                    self.checked(attempt)
                 except IntegrityError as error:
                     problems.append(str(error))
         return problems

@@ -1,8 +1,8 @@
 """One workload a process: `python -m tests.bench.workloads NAME BASE_URL DIRECTORY`. The bench times the whole process.
 
 small   20 feeds of 500 rows each, fetched and stored
-one     1M rows as one gzipped payload, to Parquet
-pages   1M rows in 1,000 pages, each landed durably by us
+one     1M account positions as one gzipped payload, to Parquet
+pages   1M account positions in 1,000 pages, each landed durably by us
 floor_* is download and DuckDB, ours_* the warehouse's own landing, pandas_* and dlt_* what a script would do.
 """
 
@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 
 N_SMALL, N_PAGES = 20, 1000
+COINS = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE", "kPEPE", "SUI")
 CLOCK = datetime(2026, 1, 31, tzinfo=UTC)
 
 
@@ -38,7 +39,7 @@ def floor(name: str, base: str, home: Path) -> None:
         body = _get(url)
         (home / f"{n}.json").write_bytes(gzip.decompress(body) if name == "one" else body)
     duckdb.execute(
-        f"copy (select * from read_json('{home}/*.json', maximum_object_size=200000000)) to '{home}/out.parquet'"
+        f"copy (select * from read_json('{home}/*.json', maximum_object_size=400000000)) to '{home}/out.parquet'"
     )
 
 
@@ -69,6 +70,25 @@ def dlt(name: str, base: str, home: Path) -> None:
     )
 
 
+def positions() -> object:
+    """The bench's positions as a columnar contract."""
+    from include.core.columnar import Columnar, Wire
+
+    return Columnar(
+        shape="position",
+        columns={
+            "venue": "BENCH", "record_kind": "position", "record_id": "", "account": Wire("user", pattern="0x[0-9a-f]{40}"),
+            "instrument": Wire("coin", pattern="[A-Za-z0-9]{1,20}"), "event_at": Wire("time", "millis"),
+            "value_raw": Wire("szi"), "qty": Wire("szi", "decimal"),
+            "entry_price": Wire("entryPx", "decimal", positive=True), "mark_price": Wire("markPx", "decimal", positive=True),
+            "liq_price": Wire("liquidationPx", "decimal", optional=True), "notional_usd": Wire("positionValue", "decimal"),
+            "margin_usd": Wire("marginUsed", "decimal"), "equity_usd": Wire("accountValue", "decimal"),
+            "leverage_setting": Wire("leverage", "number", positive=True),
+            "margin_mode": Wire("marginMode", pattern="cross|isolated"),
+        },
+    )  # fmt: skip
+
+
 def ours(name: str, base: str, home: Path) -> None:
     """The warehouse's own landing: one client, durable bytes, manifest, strict parse, rows as runs."""
     os.environ |= {"WAREHOUSE_HOME": str(home), "CAPMIG_CLOCK": CLOCK.isoformat(), "CAPMIG_BASE_URL__BENCH": base}
@@ -77,7 +97,8 @@ def ours(name: str, base: str, home: Path) -> None:
     from include.sources import registry
 
     def feed(label: str, urls: list[str]) -> Feed:
-        return Feed(name=label, kind="WINDOW", clock="rates", shape="observation", media="json", parse=parse,
+        shape, reader = ("observation", parse) if name == "small" else ("position", positions())
+        return Feed(name=label, kind="WINDOW", clock="rates", shape=shape, media="json", parse=reader,
                     restates="none", release=Release("UTC247", 0, "00:00"), max_bytes=2**30,
                     requests=lambda _: [Request(url.removeprefix(base)) for url in urls])  # fmt: skip
 
@@ -108,11 +129,27 @@ def parse(payload):
 def payload(name: str, n: int) -> bytes:
     """What the loopback server answers: deterministic rows, values as exact text."""
     count, first = {"small": (500, n), "one": (1_000_000, 0), "pages": (1000, n)}[name]
+    if name != "small":
+        return ("[" + ",".join(map(position, range(first * count, (first + 1) * count))) + "]").encode()
     cells = (
         f'{{"s":"RATE.B{i % 400}","t":{1_700_000_000 + 60 * (first * count + i)},"v":"{Decimal(i * 7919 % 10**9) / 10**4}"}}'
         for i in range(count)
     )
     return ("[" + ",".join(cells) + "]").encode()
+
+
+def position(i: int) -> str:
+    """One account's position in one coin; an account has eight."""
+    account, price = i // 8, i * 104_729 % 10**7 + 1
+    return (
+        f'{{"user":"0x{account * 0x9E3779B97F4A7C15 % 2**64:016x}{account:024x}","coin":"{COINS[i % 8]}",'
+        f'"szi":"{Decimal(i * 7919 % 2_000_003 - 1_000_001) / 1000}","entryPx":"{Decimal(price) / 100}",'
+        f'"markPx":"{Decimal(price + 7) / 100}","liquidationPx":'
+        + ("null" if i % 5 == 0 else f'"{Decimal(price) / 50}"')
+        + f',"positionValue":"{Decimal(i * 7919 % 10**9) / 10**4}","marginUsed":"{Decimal(i * 31 % 10**8) / 10**4}",'
+        f'"accountValue":"{Decimal(account * 977 % 10**9) / 100}","leverage":{1 + i % 50},'
+        f'"marginMode":"{"cross" if i % 3 else "isolated"}","time":1769817600000}}'
+    )
 
 
 if __name__ == "__main__":

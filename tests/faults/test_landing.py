@@ -35,6 +35,13 @@ FIRST = [b"2026-01-03=1.5\n2026-01-04=1.6\n"]
 SECOND = [b"2026-01-03=1.5\n2026-01-04=1.7\n", b"2026-01-05=1.8\n2026-01-06=1.9\n"]
 
 
+def put(store: Store, body: bytes) -> str:
+    """One payload in its place; returns its sha256."""
+    with store.spool("toy", "daily") as spool:
+        spool.write(body)
+        return store.put("toy", "daily", spool).name
+
+
 def land(home: Path, bodies: list[bytes], seen_at: datetime) -> None:
     """One acknowledged batch, and the rows derived from it: the storage side of a fetch."""
     store = Store(home)
@@ -43,7 +50,7 @@ def land(home: Path, bodies: list[bytes], seen_at: datetime) -> None:
         batch = [
             attempt_of("toy", "daily", "r", seen_at, seen_at, vintage_kind="first_seen", origin="t", sha256=sha,
                        outcome="UNCHANGED" if sha in known else "LANDED")
-            for sha in [store.put("toy", "daily", body) for body in bodies]
+            for sha in [put(store, body) for body in bodies]
         ]  # fmt: skip
         store.append(batch)
         runs.derive(home, SOURCE, FEED, seen_at)

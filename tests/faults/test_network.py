@@ -13,6 +13,7 @@ import time
 import traceback
 import zlib
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from include.core.disk import Spool
 from include.core.errors import CapmigError, ConfigError, ContractError, PermanentError, TransientError
 from include.core.parse import inflate, sniff
 from include.core.source import Request, Source
@@ -38,11 +40,19 @@ CSV = b"date,value\n2026-01-22,4.25\n"
 PAGE = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Enable JavaScript</body></html>"
 
 
+@dataclass(frozen=True, slots=True)
+class Got(Response):
+    """An answer with its body."""
+
+    wire: bytes
+
+
 class Made:
     """A client with the pauses that it took."""
 
     def __init__(self, state_dir: Path, base_url: str, key: str = "", interval_s: float = 0.0, **options: object):
         self.pauses: list[float] = []
+        self.spool_dir = state_dir / "incoming"
         source = Source(
             source_id="toy", title="Toy", base_url=base_url, lineage_root="toy", evidence_kind="origin", rank=1,
             licence="none", credit="toy", verified="recorded", feeds=(), min_interval_s=interval_s,
@@ -54,9 +64,12 @@ class Made:
             sleep=self.pauses.append, **usual | options,
         )  # fmt: skip
 
-    def get(self, path: str = "/data", max_bytes: int = 64 * MB, **request: object) -> Response:
+    def get(self, path: str = "/data", max_bytes: int = 64 * MB, **request: object) -> "Got":
         """One fetch."""
-        return self.client.fetch(Request(path, **request), max_bytes=max_bytes)
+        with Spool(self.spool_dir) as spool:
+            response = self.client.fetch(Request(path, **request), max_bytes=max_bytes, into=spool)
+            assert spool.n_bytes == spool.path.stat().st_size
+            return Got(**asdict(response), wire=spool.read())
 
     def failure(self, path: str = "/data", **request: object) -> CapmigError:
         """The error of one fetch, which must fail in one line with source, rule and action."""

@@ -1,0 +1,190 @@
+"""Big payloads as columns: a list of flat JSON records becomes Arrow columns block by block, never Python objects.
+
+`Columnar` stands where a feed names its parser. Landing reads it by `batches`; called like any parser it gives the same
+rows as objects, so recorded cases and the contract test need nothing else. What it gives up, and what it costs, is in
+decision 0009: a repeated cell is refused even if it is the same to the letter, members that are not declared are not
+looked at, records hold no list of objects, and all are parted by the same bytes, as every serialiser does.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+from include.core.errors import ContractError
+from include.core.parse import PIECE, decode, member, read_json, refuse
+from include.core.shapes import CELL_KEYS, INSTANT, ROW_TYPES, SCHEMAS, VALUE, Parsed
+from include.core.source import Payload
+
+BLOCK = 4 * PIECE  # bytes that are parsed at once
+LONGEST = 16 * PIECE  # of one record, and of what stands before the first
+_OPENING = re.compile(rb"\[\s*(?=\{)")
+_BETWEEN = re.compile(rb"\}(\s*,\s*)\{")
+_CLOSING = re.compile(rb"\}(?=\s*\])")
+_RULES = (
+    ("specified twice", "G1.duplicate_key"), ("changed from", "G1.type"), ("not a valid decimal", "G1.type"),
+    ("Empty string", "G1.type"), ("couldn't parse", "G1.type"), ("data loss", "G1.range"), ("fit in", "G1.range"),
+    ("requires", "G1.range"), ("cannot be represented", "G1.range"), ("out of bounds", "G1.date"),
+)  # fmt: skip
+_TYPES = {"text": pa.string(), "decimal": pa.string(), "number": VALUE, "millis": pa.int64()}
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One member of a record: `text`, `decimal` (a number in quotes), `number`, or `millis` (since 1970, UTC).
+
+    `optional`: null means no reading, and the key stands in every block all the same. `positive` refuses 0 and less,
+    `pattern` (RE2) any text that it does not match as a whole.
+    """
+
+    name: str
+    kind: Literal["text", "decimal", "number", "millis"] = "text"
+    optional: bool = False
+    positive: bool = False
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columnar:
+    """A parser of a list of records: which column of the shape comes from which member, or is always the same text.
+
+    `at` names the members that lead to the list; () means that the payload is the list. `value_raw` is a column too, and
+    so is `event_at`: without it a record is about the instant at which it was seen. Every refusal is a `ContractError`.
+    """
+
+    shape: str
+    columns: dict[str, Wire | str]
+    at: tuple[str, ...] = ()
+    _schema: pa.Schema = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        wires = {w.name: pa.field(w.name, _TYPES[w.kind]) for w in self.columns.values() if isinstance(w, Wire)}
+        object.__setattr__(self, "_schema", pa.schema(list(wires.values())))
+
+    def __call__(self, payload: Payload) -> Parsed:
+        """The same rows as objects: for small payloads, the recorded cases and whoever compares."""
+        kind, rows = ROW_TYPES[self.shape], []
+        for batch in self.batches([payload.body], payload.seen_at):
+            rows += [kind(**row) for row in batch.to_pylist()]
+        days = sorted({row.event_date for row in rows})
+        return Parsed(rows, days[0] if days else None, days[-1] if days else None)
+
+    def batches(self, pieces: Iterable[bytes], seen_at: datetime) -> Iterator[pa.RecordBatch]:
+        """Columns of the shape, without provenance. Nothing counts before the end was reached without a refusal."""
+        n, keys = 0, []
+        for text, count in _blocks(pieces, self.at):
+            batch = self._batch(self._read(text, count), seen_at, n)
+            keys.append(self._key_hashes(batch))
+            n += count
+            yield batch
+        together = np.sort(np.concatenate(keys)) if keys else np.array([])
+        if (together[1:] == together[:-1]).any():
+            raise refuse("a cell stands twice", "G1.conflict")
+
+    def _read(self, text: bytes, count: int) -> pa.Table:
+        """The declared members of the `count` records in `text`, as they stand on the wire."""
+        if not text.isascii():
+            decode(text, "utf-8")
+        for wire in self.columns.values():
+            if isinstance(wire, Wire) and wire.optional and f'"{wire.name}"'.encode() not in text:
+                raise refuse(f"no {wire.name!r} where one is due", "G1.columns")
+        try:
+            table = pj.read_json(
+                pa.BufferReader(text), pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
+                pj.ParseOptions(self._schema, newlines_in_values=b"\n" in text, unexpected_field_behavior="ignore"),
+            )  # fmt: skip
+        except pa.ArrowInvalid as error:
+            raise _refusal(error) from None
+        if table.num_rows != count:  # two records without a comma between them, or something that is no record
+            raise refuse("not a list of records", "G1.syntax")
+        return table.combine_chunks()
+
+    def _batch(self, table: pa.Table, seen_at: datetime, first: int) -> pa.RecordBatch:
+        n = table.num_rows
+        out = {
+            name: pa.repeat(pa.scalar(wire), n) if isinstance(wire, str) else _column(table[wire.name], wire)
+            for name, wire in self.columns.items()
+        }
+        out.setdefault("event_at", pa.repeat(pa.scalar(seen_at, INSTANT), n))
+        out["event_date"] = pc.cast(out["event_at"], pa.date32())
+        latest = pc.max(out["event_date"]).as_py()
+        if latest > seen_at.astimezone(UTC).date():
+            raise refuse(f"a record of {latest} lies in the future", "G1.future")
+        out["locator"] = pa.array(np.arange(first, first + n)).cast(pa.string())
+        out.setdefault("obs_status", pa.repeat(pa.scalar("final"), n))
+        order = [f for f in SCHEMAS[self.shape] if f.name in out]
+        return pa.record_batch([out[f.name] for f in order], schema=pa.schema(order))
+
+    def _key_hashes(self, batch: pa.RecordBatch) -> np.ndarray:
+        """64 bits a cell: a million in 8 MB, of which two differ and look the same once in ten million payloads."""
+        keys = [batch[n].to_pylist() for n in CELL_KEYS[self.shape] if isinstance(self.columns.get(n), Wire)]
+        return np.fromiter(map(hash, zip(*keys, strict=True)), np.int64, batch.num_rows)
+
+
+def _column(cells: pa.ChunkedArray, wire: Wire) -> pa.Array:
+    """One member's cells in the type of the shape."""
+    cells = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
+    if cells.null_count and not wire.optional:
+        raise refuse(f"no {wire.name!r} where one is due", "G1.columns")
+    if wire.pattern and not pc.all(pc.match_substring_regex(cells, f"^(?:{wire.pattern})$")).as_py():
+        raise refuse(f"{wire.name} holds an unknown token", "G1.token")
+    try:
+        if wire.kind == "decimal":
+            cells = cells.cast(VALUE)
+        elif wire.kind == "millis":
+            cells = cells.cast(pa.timestamp("ms", "UTC")).cast(INSTANT)
+    except pa.ArrowInvalid as error:
+        raise _refusal(error, wire.name) from None
+    if wire.positive and not pc.all(pc.greater(cells, pa.scalar(0, VALUE))).as_py():
+        raise refuse(f"{wire.name} is not above zero", "G1.sign")
+    return cells
+
+
+def _refusal(error: pa.ArrowInvalid, name: str = "") -> ContractError:
+    said = " ".join(str(error).split())
+    rule = next((rule for words, rule in _RULES if words in said), "G1.syntax")
+    return refuse(f"{name}: {said[:120]}" if name else said[:120], rule)
+
+
+def _blocks(pieces: Iterable[bytes], at: tuple[str, ...]) -> Iterator[tuple[bytes, int]]:
+    """Records without the commas between them, about BLOCK bytes at a time, and how many they are.
+
+    A cut in a string or within a record leaves text that is no JSON, so it is refused when it is parsed. What stands
+    around the list must be JSON too once the records are taken out of it, with an empty list where `at` leads.
+    """
+    buffer, head, between = bytearray(), b"", b""
+    for piece in pieces:
+        buffer += piece
+        if not head and (found := _OPENING.search(buffer)):
+            head = bytes(buffer[: found.end()])
+            del buffer[: found.end()]
+        if head and not between and (found := _BETWEEN.search(buffer)):
+            between = found[1]
+        cut = buffer.rfind(b"}" + between + b"{") if between and len(buffer) >= BLOCK else -1
+        if cut > 0:
+            yield _unparted(bytes(memoryview(buffer)[: cut + 1]), between)
+            del buffer[: cut + 1 + len(between)]
+        elif len(buffer) > LONGEST:
+            raise refuse("no end of a record within 16 MiB", "G1.shape")
+    if head:
+        end = max((m.end() for m in _CLOSING.finditer(buffer)), default=0)
+        if not end:
+            raise refuse("the list has no end", "G1.syntax")
+        yield _unparted(bytes(buffer[:end]), between)
+        del buffer[:end]
+    around: Any = read_json(head + bytes(buffer))
+    for key in at:
+        around = member(around, key, object)
+    if member(around, None, list):
+        raise refuse("a list of other things than records", "G1.shape")
+
+
+def _unparted(text: bytes, between: bytes) -> tuple[bytes, int]:
+    bare = text.replace(b"}" + between + b"{", b"}{") if between else text
+    return bare, (len(text) - len(bare)) // max(1, len(between)) + 1
