@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import date, datetime
 from pathlib import Path
@@ -26,8 +26,8 @@ import pyarrow.parquet as pq
 from include.core import disk
 from include.core.calendars import released_at
 from include.core.clock import parse_instant
-from include.core.columnar import Columnar
-from include.core.errors import CapmigError
+from include.core.columnar import Columnar, constant, single
+from include.core.errors import CapmigError, ContractError
 from include.core.parse import inflate, inflating
 from include.core.shapes import CELL_KEYS, CELL_VALUES, INSTANT, ROW_TYPES, SCHEMAS, VALUE, Parsed, Row
 from include.core.source import Feed, Payload, Source
@@ -73,7 +73,7 @@ class Part:
     """A row file of a columnar feed while its payloads come in: GROUP rows in memory, what is before them on disk."""
 
     def __init__(self, home: Path, source: Source, feed: Feed):
-        self.source, self.feed, self.schema = source, feed, SCHEMAS[feed.shape]
+        self.source, self.feed = source, feed
         self.pages: dict[Sighting, dict] = {}
         self.torn = False
         self._folder = index_of(home, source, feed).parent
@@ -85,16 +85,17 @@ class Part:
         key, seen_at = (attempt.sha256, attempt.seen_at), parse_instant(attempt.seen_at)
         if key in self.pages:
             return self.pages[key]
-        self.torn, n, days = True, 0, []
-        with path.open("rb") as wire:
-            pieces = inflating(wire, attempt.encoding, self.feed.max_bytes)
-            for batch in self.feed.parse.batches(pieces, seen_at):
-                n += batch.num_rows
-                days += pc.min_max(batch["event_date"]).as_py().values()
-                self._held.append(_provenance(self.source, self.feed, attempt, batch))
-                if sum(b.num_rows for b in self._held) >= GROUP:
-                    self._flush()
-        self.torn = False
+        n, days = 0, []
+        try:
+            with path.open("rb") as wire:
+                pieces = inflating(wire, attempt.encoding, self.feed.max_bytes)
+                for batch in self.feed.parse.batches(pieces, seen_at):
+                    n += batch.num_rows
+                    days += pc.min_max(batch["event_date"]).as_py().values()
+                    self._hold(_provenance(self.source, self.feed, attempt, batch))
+        except ContractError:
+            self.torn = True
+            raise
         scope = (n, min(days, default=None), max(days, default=None))
         self.pages[key] = _page_row(self.source, self.feed, attempt, scope)
         return self.pages[key]
@@ -103,20 +104,34 @@ class Part:
         """Whether the file has the rows of these sightings and of no others."""
         return not self.torn and self.pages.keys() == {(a.sha256, a.seen_at) for a in attempts}
 
+    def _hold(self, batch: pa.RecordBatch) -> None:
+        self._held.append(batch)
+        if sum(b.num_rows for b in self._held) >= GROUP:
+            self._flush()
+
     def _flush(self) -> None:
+        table = pa.Table.from_batches(self._held).unify_dictionaries()
         if self._writer is None:
             disk.make_dir(self._folder)
             fd, name = tempfile.mkstemp(prefix=".tmp-", dir=self._folder)
             os.close(fd)
-            texts = [f.name for f in self.schema if f.type != VALUE and f.name not in _APART]
-            self._writer = pq.ParquetWriter(name, self.schema, compression="zstd", use_dictionary=texts)
             self.path = Path(name)
-        self._writer.write_table(pa.Table.from_batches(self._held, self.schema))
+            exact = [f.name for f in table.schema if f.type == VALUE]
+            self._writer = pq.ParquetWriter(
+                name, table.schema, compression="zstd", store_schema=False,
+                use_dictionary=[n for n in table.schema.names if n not in exact and n not in _APART],
+                write_statistics=["event_date", "event_at", "first_seen"],
+            )  # fmt: skip
+        self._writer.write_table(table)
         self._held = []
 
     def place(self, path: Path) -> None:
         """Close the file and give it its name."""
-        self._flush()
+        if self._held:
+            self._flush()
+        if not self._writer:
+            _write(path, pa.Table.from_batches([], SCHEMAS[self.feed.shape]))
+            return
         self._writer.close()
         self.path.chmod(0o444)
         self.path.replace(path)
@@ -125,20 +140,18 @@ class Part:
 def _provenance(source: Source, feed: Feed, attempt: Attempt, own: pa.RecordBatch) -> pa.RecordBatch:
     """A payload's columns with their provenance, in the feed's shape."""
     n = own.num_rows
-    same = _same(source, feed, attempt) | {
-        "lineage_root": source.lineage_root, "evidence_kind": source.evidence_kind, "vintage_kind": attempt.vintage_kind,
-    }  # fmt: skip
+    same = _same(source, feed, attempt)
+    same |= {"lineage_root": source.lineage_root, "evidence_kind": source.evidence_kind}
+    same["vintage_kind"] = attempt.vintage_kind
     columns = {name: own[name] for name in own.schema.names}
     if attempt.vintage_kind == "pseudo" or not feed.revises:
         days = own["event_date"].dictionary_encode()
-        known = pa.array([released_at(feed.release, day) for day in days.dictionary.to_pylist()], INSTANT)
-        columns["claimed_known_at"] = known.take(days.indices)
-    arrays = [
-        columns[f.name] if f.name in columns
-        else pa.repeat(pa.scalar(same[f.name], f.type), n) if f.name in same else pa.nulls(n, f.type)
-        for f in SCHEMAS[feed.shape]
-    ]  # fmt: skip
-    return pa.record_batch(arrays, schema=SCHEMAS[feed.shape])
+        known = [single(released_at(feed.release, day), INSTANT) for day in days.dictionary.to_pylist()]
+        columns["claimed_known_at"] = pa.concat_arrays(known).take(days.indices)
+    for f in SCHEMAS[feed.shape]:
+        if f.name not in columns:
+            columns[f.name] = constant(same.get(f.name), f.type, n)
+    return pa.record_batch({name: columns[name] for name in SCHEMAS[feed.shape].names})
 
 
 def _same(source: Source, feed: Feed, attempt: Attempt) -> dict[str, object]:
@@ -248,7 +261,7 @@ def derive(
     for directory, shape in zip(directories, (feed.shape, "page"), strict=True):
         disk.make_dir(directory)
         if not _closed(directory / "0__empty.parquet"):
-            _write(directory / "0__empty.parquet", SCHEMAS[shape].empty_table())
+            _write(directory / "0__empty.parquet", pa.Table.from_batches([], SCHEMAS[shape]))
     for span, attempts in sorted(spans.items()):
         name = f"{span}__{_input_hash(source, feed, attempts)}.parquet"
         names.add(name)
@@ -260,7 +273,7 @@ def derive(
             else:
                 rows, pages = _derive_span(store, source, feed, attempts, parsed or {})
                 _write(directories[0] / name, rows)
-            _write(directories[1] / name, pa.Table.from_pylist(list(pages), schema=SCHEMAS["page"]))
+            _write(directories[1] / name, _page_table(pages))
             computed += 1
     for directory in directories:
         # the index is swapped first: a build that links by an older one finds a file gone and reads it again
@@ -348,6 +361,12 @@ def _page_row(source: Source, feed: Feed, attempt: Attempt, said: tuple[int, dat
         "n_cells": n_cells,
         "parser_version": feed.parser_version,
     }
+
+
+def _page_table(rows: Iterable[dict]) -> pa.Table:
+    schema = SCHEMAS["page"]
+    batches = [pa.record_batch([single(row[f.name], f.type) for f in schema], schema=schema) for row in rows]
+    return pa.Table.from_batches(batches, schema).combine_chunks()
 
 
 def _write(path: Path, table: pa.Table) -> None:

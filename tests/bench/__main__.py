@@ -1,4 +1,5 @@
 """`make bench`: our commands beside the physical floor and the peers, as ratios of CPU seconds in one run.
+`python -m tests.bench landing` (or `job`, `versions`, `days`, `doors`) runs one part.
 
 Each figure is the median of RUNS whole processes (user + system time of the process and its children); peak memory is
 the largest resident set. Wall seconds stand beside. Absolute seconds depend on the machine: compare the ratios.
@@ -13,14 +14,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.bench import calibration, readers
-from tests.bench.workloads import payload
+from tests.bench.workloads import N_PAGES, N_SMALL, payload
 
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 ROWS = {
@@ -74,15 +76,16 @@ def _line(label: str, figures: list[tuple[float, float, float]], floor: float) -
     return cpu
 
 
-def landing(home: Path, base: str) -> None:
+def landing(home: Path) -> None:
     """Fetch and store, against the floor and the peers."""
-    for title, (name, kinds) in ROWS.items():
-        print(title)
-        floor = 0.0
-        for kind in kinds:
-            command = [sys.executable, "-m", "tests.bench.workloads", f"{kind}_{name}", base, str(home / kind)]
-            cpu = _line(kind, [measure(command) for _ in range(RUNS)], floor)
-            floor = floor or cpu
+    with served() as base:
+        for title, (name, kinds) in ROWS.items():
+            print(title)
+            floor = 0.0
+            for kind in kinds:
+                command = [sys.executable, "-m", "tests.bench.workloads", f"{kind}_{name}", base, str(home / kind)]
+                cpu = _line(kind, [measure(command) for _ in range(RUNS)], floor)
+                floor = floor or cpu
 
 
 def _stages(told: Path, wall: float) -> str:
@@ -111,6 +114,7 @@ def whole_job(home: Path) -> None:
             print(f"      {_stages(told, figures[1])}", flush=True)
     print("a build of the same landing, against one without its data tests")
     _against(["plain", "tested", "as_of"], home / "plain_functions")
+    calibration.show(home / "plain_functions")
 
 
 def _ledger(name: str, home: Path) -> list[str]:
@@ -141,25 +145,44 @@ def days(home: Path) -> None:
     subprocess.run([sys.executable, "-m", "tests.bench.partitions", str(home / "days")], check=True)
 
 
+def doors(home: Path) -> None:
+    """Readers of a served file beside PostgreSQL, and reads while publishes go on."""
+    readers.show(home / "readers")
+    readers.publishes(home / "publishes")
+
+
 _FLOOR: dict[str, float] = {}
+PARTS = {"landing": landing, "job": whole_job, "versions": versions, "days": days, "doors": doors}
+
+
+def serve() -> None:
+    """Answer with payloads, all made beforehand. Prints its port."""
+    for n in range(N_PAGES):
+        _answer(f"/pages/{n}")
+    for path in ["/one", *(f"/small/{n}" for n in range(N_SMALL))]:
+        _answer(path)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The base URL of a server in a process of its own: what this one holds would count as its children's memory."""
+    command = [sys.executable, "-m", "tests.bench", "serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        process.terminate()
 
 
 def main() -> None:
-    """Print every row of the bench."""
+    """Print the rows of the parts that are named, or every row of the bench."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, median of {RUNS} runs")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="capmig-bench-") as scratch:
-        landing(Path(scratch), f"http://127.0.0.1:{server.server_address[1]}")
-        whole_job(Path(scratch))
-        calibration.show(Path(scratch) / "plain_functions")
-        versions(Path(scratch))
-        days(Path(scratch))
-        readers.show(Path(scratch) / "readers")
-        readers.publishes(Path(scratch) / "publishes")
-    server.shutdown()
+        for part in sys.argv[1:] or PARTS:
+            PARTS[part](Path(scratch))
 
 
 if __name__ == "__main__":
-    main()
+    serve() if sys.argv[1:] == ["serve"] else main()
