@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -127,6 +128,7 @@ class Columnar:
         return np.fromiter(map(hash, zip(*keys, strict=True)), np.int64, batch.num_rows)
 
 
+@lru_cache(256)
 def single(value: str | int | date | datetime | None, kind: pa.DataType) -> pa.Array:
     """One value. Made of bytes: `pa.scalar` and `pa.array` import pandas, which takes longer than a small landing."""
     if value is None:
@@ -144,10 +146,13 @@ def single(value: str | int | date | datetime | None, kind: pa.DataType) -> pa.A
 
 
 def constant(value: str | int | datetime | None, kind: pa.DataType, n: int) -> pa.Array:
-    """A value `n` times; a text as one value and `n` bytes."""
+    """A value `n` times; a text as one value and `n` indices."""
     if isinstance(value, str):
-        return pa.DictionaryArray.from_arrays(constant(0, pa.int8(), n), single(value, kind))
+        return pa.DictionaryArray.from_arrays(pa.repeat(_ZERO, n), single(value, kind))
     return pa.repeat(single(value, kind)[0], n)
+
+
+_ZERO = single(0, pa.int32())[0]
 
 
 def _column(cells: pa.ChunkedArray, wire: Wire) -> pa.Array:

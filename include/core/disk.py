@@ -34,6 +34,8 @@ def fsync_file(path: Path) -> None:
 
 def make_dir(path: Path) -> None:
     """Create a directory and its parents, each name durable in its parent."""
+    if path.is_dir():
+        return
     missing = [p for p in (path, *path.parents) if not p.exists()]
     for directory in reversed(missing):
         try:

@@ -45,7 +45,7 @@ KEPT_HEADERS = (
     "content-type", "content-encoding", "content-length", "etag", "last-modified", "date", "retry-after",
 )  # fmt: skip
 CIRCUIT_FAILURES, CIRCUIT_SECONDS = 3, 900.0
-_PIECE = 64 * 1024
+_PIECE = 256 * 1024
 _SECRET = re.compile(
     r"(?i)([?&](?:api[_-]?key|x_cg_(?:demo|pro)_api_key|key|token|access_token|auth|signature|secret)=)[^&#]*"
 )

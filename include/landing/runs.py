@@ -78,7 +78,7 @@ class Part:
         self.torn = False
         self._folder = index_of(home, source, feed).parent
         self._writer: pq.ParquetWriter | None = None
-        self._held: list[pa.RecordBatch] = []
+        self._held: list[tuple[Attempt, pa.RecordBatch]] = []
 
     def add(self, attempt: Attempt, path: Path) -> dict:
         """Read one payload into the file; returns its page row. After a `ContractError` the part is torn."""
@@ -92,7 +92,7 @@ class Part:
                 for batch in self.feed.parse.batches(pieces, seen_at):
                     n += batch.num_rows
                     days += pc.min_max(batch["event_date"]).as_py().values()
-                    self._hold(_provenance(self.source, self.feed, attempt, batch))
+                    self._hold(attempt, batch)
         except ContractError:
             self.torn = True
             raise
@@ -104,13 +104,15 @@ class Part:
         """Whether the file has the rows of these sightings and of no others."""
         return not self.torn and self.pages.keys() == {(a.sha256, a.seen_at) for a in attempts}
 
-    def _hold(self, batch: pa.RecordBatch) -> None:
-        self._held.append(batch)
-        if sum(b.num_rows for b in self._held) >= GROUP:
+    def _hold(self, attempt: Attempt, batch: pa.RecordBatch) -> None:
+        if self._held and _seen_as(attempt) != _seen_as(self._held[0][0]):
+            self._flush()
+        self._held.append((attempt, batch))
+        if sum(b.num_rows for _, b in self._held) >= GROUP:
             self._flush()
 
     def _flush(self) -> None:
-        table = pa.Table.from_batches(self._held).unify_dictionaries()
+        table = _provenance(self.source, self.feed, self._held)
         if self._writer is None:
             disk.make_dir(self._folder)
             fd, name = tempfile.mkstemp(prefix=".tmp-", dir=self._folder)
@@ -137,21 +139,29 @@ class Part:
         self.path.replace(path)
 
 
-def _provenance(source: Source, feed: Feed, attempt: Attempt, own: pa.RecordBatch) -> pa.RecordBatch:
-    """A payload's columns with their provenance, in the feed's shape."""
-    n = own.num_rows
+def _seen_as(attempt: Attempt) -> tuple[str, str]:
+    return attempt.seen_at, attempt.vintage_kind
+
+
+def _provenance(source: Source, feed: Feed, held: list[tuple[Attempt, pa.RecordBatch]]) -> pa.Table:
+    """Columns of payloads that were seen at one instant with their provenance, in the feed's shape."""
+    own = pa.Table.from_batches([batch for _, batch in held]).unify_dictionaries().combine_chunks()
+    attempt = held[0][0]
     same = _same(source, feed, attempt)
     same |= {"lineage_root": source.lineage_root, "evidence_kind": source.evidence_kind}
     same["vintage_kind"] = attempt.vintage_kind
-    columns = {name: own[name] for name in own.schema.names}
+    columns = {name: own[name] for name in own.column_names}
+    columns["payload_sha256"] = pa.chunked_array(
+        [constant(a.sha256, pa.string(), batch.num_rows) for a, batch in held]
+    ).combine_chunks()
     if attempt.vintage_kind == "pseudo" or not feed.revises:
-        days = own["event_date"].dictionary_encode()
+        days = own["event_date"].combine_chunks().dictionary_encode()
         known = [single(released_at(feed.release, day), INSTANT) for day in days.dictionary.to_pylist()]
         columns["claimed_known_at"] = pa.concat_arrays(known).take(days.indices)
     for f in SCHEMAS[feed.shape]:
         if f.name not in columns:
-            columns[f.name] = constant(same.get(f.name), f.type, n)
-    return pa.record_batch({name: columns[name] for name in SCHEMAS[feed.shape].names})
+            columns[f.name] = constant(same.get(f.name), f.type, own.num_rows)
+    return pa.table({name: columns[name] for name in SCHEMAS[feed.shape].names})
 
 
 def _same(source: Source, feed: Feed, attempt: Attempt) -> dict[str, object]:
