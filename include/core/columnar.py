@@ -2,7 +2,7 @@
 
 `Columnar` stands where a feed names its parser. Landing reads it by `batches`; called like any parser it gives the same
 rows as objects, so recorded cases and the contract test need nothing else. What it gives up, and what it costs, is in
-decision 0009: a repeated cell is refused even if it is the same to the letter, members that are not declared are not
+decision 0010: a repeated cell is refused even if it is the same to the letter, members that are not declared are not
 looked at, records hold no list of objects, and all are parted by the same bytes, as every serialiser does.
 """
 

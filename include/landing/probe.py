@@ -10,15 +10,15 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from include.core import disk
 from include.core.clock import stamp
 from include.core.errors import CapmigError, ConfigError, ContractError
 from include.core.parse import inflate, sniff
 from include.core.shapes import POSITION_FIGURES, Parsed, Position, Row
-from include.core.source import Feed, Source, Window
+from include.core.source import Feed, Payload, Source, Window
 from include.landing.http import Client
-from include.landing.runs import parse_payload
 from include.landing.store import Store
 
 BLOCKED = {401, 402, 403, 407, 429, 451}
@@ -47,16 +47,18 @@ def probe(client: Client, source: Source, feed: Feed, window: Window, landed: by
     if request is None:
         return Found(*name, "as declared", "nothing to ask in this window")
     try:
-        response = client.fetch(request, max_bytes=feed.max_bytes)
+        with TemporaryDirectory() as folder, disk.Spool(Path(folder)) as spool:
+            response = client.fetch(request, max_bytes=feed.max_bytes, into=spool)
+            wire = spool.read()
     except CapmigError as error:
         verdict = "blocked" if getattr(error, "status", 0) in BLOCKED else "unreachable"
         return Found(*name, verdict, error.message, rule=error.rule)
     encoding = response.headers.get("content-encoding", "")
     body = b""
     try:
-        body = inflate(response.wire, encoding, feed.max_bytes)
+        body = inflate(wire, encoding, feed.max_bytes)
         sniff(body, feed.media)
-        parsed = parse_payload(feed, response.wire, encoding, window.at, "")
+        parsed = feed.parse(Payload(body=body, seen_at=window.at))
         if len(parsed.rows) < feed.min_rows and not feed.empty_ok:
             raise ContractError(f"{len(parsed.rows)} rows", rule="G1.empty", action="")
     except ContractError as error:

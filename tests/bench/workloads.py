@@ -3,6 +3,7 @@
 small   20 feeds of 500 rows each, fetched and stored
 one     1M account positions as one gzipped payload, to Parquet
 pages   1M account positions in 1,000 pages, each landed durably by us
+most    an ordinary feed of as many bytes as one may have without saying so
 floor_* is download and DuckDB, ours_* the warehouse's own landing, pandas_* and dlt_* what a script would do.
 """
 
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-N_SMALL, N_PAGES = 20, 1000
+N_SMALL, N_PAGES, MOST = 20, 1000, 340_000
 COINS = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE", "kPEPE", "SUI")
 CLOCK = datetime(2026, 1, 31, tzinfo=UTC)
 
@@ -26,8 +27,8 @@ def _get(url: str) -> bytes:
 
 
 def _urls(name: str, base: str) -> list[str]:
-    if name == "one":
-        return [f"{base}/one"]
+    if name in ("one", "most"):
+        return [f"{base}/{name}"]
     return [f"{base}/{name}/{n}" for n in range(N_SMALL if name == "small" else N_PAGES)]
 
 
@@ -97,7 +98,7 @@ def ours(name: str, base: str, home: Path) -> None:
     from include.sources import registry
 
     def feed(label: str, urls: list[str]) -> Feed:
-        shape, reader = ("observation", parse) if name == "small" else ("position", positions())
+        shape, reader = ("observation", parse) if name in ("small", "most") else ("position", positions())
         return Feed(name=label, kind="WINDOW", clock="rates", shape=shape, media="json", parse=reader,
                     restates="none", release=Release("UTC247", 0, "00:00"), max_bytes=2**30,
                     requests=lambda _: [Request(url.removeprefix(base)) for url in urls])  # fmt: skip
@@ -128,8 +129,8 @@ def parse(payload):
 
 def payload(name: str, n: int) -> bytes:
     """What the loopback server answers: deterministic rows, values as exact text."""
-    count, first = {"small": (500, n), "one": (1_000_000, 0), "pages": (1000, n)}[name]
-    if name != "small":
+    count, first = {"small": (500, n), "one": (1_000_000, 0), "pages": (1000, n), "most": (MOST, 0)}[name]
+    if name in ("one", "pages"):
         return ("[" + ",".join(map(position, range(first * count, (first + 1) * count))) + "]").encode()
     cells = (
         f'{{"s":"RATE.B{i % 400}","t":{1_700_000_000 + 60 * (first * count + i)},"v":"{Decimal(i * 7919 % 10**9) / 10**4}"}}'
