@@ -43,6 +43,7 @@ select
     case when needs_primary then 'the notice itself, which is not landed' else 'a later notice of the same filing' end
         as would_change_it,
     null::timestamptz as next_due_at,
+    null::varchar as why_figure,
     known_from
 from rule
 
@@ -65,6 +66,7 @@ select
     'the list is of what was found and told, so it only grows' as reading,
     'an incident that is listed later, or a loss that is counted again' as would_change_it,
     null::timestamptz as next_due_at,
+    'fct_security_incident.loss_30d_usd --key incident_id=' || incident_id as why_figure,
     known_from
 from newest
 where loss_30d_usd is not null
@@ -90,5 +92,6 @@ select
     'told otherwise: ' || coalesce(told_otherwise, 'nothing') || '; days told: ' || dates_told as reading,
     case evidence_status when 'claim' then 'the hash of the transfer' else 'a further return' end as would_change_it,
     null::timestamptz as next_due_at,
+    'fct_security_incident.recovery_ratio_native --key incident_id=' || incident_id as why_figure,
     known_from
 from returned

@@ -18,6 +18,7 @@ input as (
         ) filter (share_of_gross is not null) as shares,
         max(n_channels_gross) as n_shared,
         max(share_of_gross) as largest_share,
+        arg_max(channel, (share_of_gross, channel)) as largest_channel,
         max(grade) filter (share_of_gross is not null) as worst_grade,
         max(scores_known_from) as known_from
     from {{ ref('fct_channel_flow_daily') }}
@@ -49,6 +50,10 @@ select
     label.label_reason || '; co-movement, not a proof that the same dollars moved' as reading,
     label.would_change_it,
     null::timestamptz as next_due_at,
+    case
+        when label.label != 'INSUFFICIENT'
+            then 'mart_capital_migration_daily.migration_index_ewma --key session_date=' || label.session_date
+    end as why_figure,
     label.known_from
 from label
 inner join input on label.session_date = input.session_date
@@ -72,5 +77,7 @@ select
     'by size, either way; a channel without twenty final sessions has no share' as reading,
     'a channel that is not measured here' as would_change_it,
     null::timestamptz as next_due_at,
+    'fct_channel_flow_daily.share_of_gross --key channel=' || largest_channel || ',session_date=' || session_date
+        as why_figure,
     known_from
 from shared
