@@ -169,6 +169,16 @@ class _Report:
                       {"rows": drawn}, "Policy rate, 2-year and 10-year differences over time")  # fmt: skip
 
     @cached_property
+    def moves(self) -> list[Figure]:
+        return [self._figure("migration", "Migration index and label", queries.MIGRATION),
+                self._figure("channels", "Flow by channel", queries.CHANNELS)]  # fmt: skip
+
+    @cached_property
+    def events(self) -> list[Figure]:
+        return [self._figure("incidents", "Security incidents", queries.INCIDENTS),
+                self._figure("rules", "Filings on position limits of options", queries.RULES)]  # fmt: skip
+
+    @cached_property
     def coverage(self) -> Figure:
         from include.answers.report import charts
 
@@ -216,6 +226,29 @@ COLUMNS = {
     "rates": (("event_date", "Date", "day"), ("tenor", "Tenor", "text"), ("us_pct", "US, %", "num"),
               ("jp_pct", "Japan, %", "num"), ("diff_bp", "Difference, bp", "num"), ("change_bp", "Change, bp", "num"),
               *_STANDS, ("known_from", "Known since (UTC)", "instant")),
+    "migration": (("session_date", "Session", "day"), ("label", "Label", "status"),
+                  ("migration_index_ewma", "Smoothed index", "num"), ("migration_index", "Index", "num"),
+                  ("flow_k_5d_usd", "Compliant, 5 sessions, m USD", "usd"),
+                  ("flow_o_5d_usd", "On-chain, 5 sessions, m USD", "usd"), ("top_contributors", "Contributors", "text"),
+                  ("label_reason", "Why", "long"), ("grade", "Grade", "grade"),
+                  ("known_from", "Known since (UTC)", "instant")),
+    "channels": (("session_date", "Session", "day"), ("channel", "Channel", "text"), ("flow_usd", "m USD", "usd"),
+                 ("obs_status", "Status", "status"), ("cum5_usd", "5 sessions, m USD", "usd"),
+                 ("share_of_gross", "Share of 20 sessions", "pct"), ("score", "Score", "num"),
+                 ("score_reason", "No score", "status"), ("grade", "Grade", "grade"),
+                 ("input_source_ids", "Who says it", "text"), ("known_from", "Known since (UTC)", "instant")),
+    "incidents": (("event_date", "Date", "day"), ("incident_name", "Incident", "text"),
+                  ("loss_usd", "Loss, m USD", "usd"), ("stolen_native", "Taken", "num"),
+                  ("returned_native", "Returned", "num"),
+                  ("outstanding_native", "Open", "num"), ("native_asset", "of", "text"),
+                  ("recovery_ratio_native", "Recovered", "pct"), ("told_otherwise", "Told otherwise", "long"),
+                  ("dates_told", "Days told", "long"), ("evidence_status", "Evidence", "status"), *_STANDS[:2],
+                  ("known_from", "Known since (UTC)", "instant")),
+    "rules": (("event_date", "Date", "day"), ("rule_id", "Filing", "text"), ("rule_status", "State", "status"),
+              ("contract", "Options on", "long"), ("filed_on", "Filed", "day"), ("effective_on", "In force", "day"),
+              ("limit_value", "Limit, contracts", "num"), ("limit_change", "What of it", "text"),
+              ("agreement_status", "Agreement", "status"), ("needs_primary", "Notice wanted", "flip"), *_STANDS[:2],
+              ("known_from", "Known since (UTC)", "instant")),
     "coverage": (("series_id", "Series", "day"), ("source_id", "Source", "text"), ("landed", "Landed", "num"),
                  ("late", "Late", "num"), ("held", "Held", "num"), ("gap", "Gap", "num"),
                  ("not_due", "Not due", "num"), ("newest_landed", "Newest", "day"), ("reason", "Why", "long")),

@@ -182,3 +182,26 @@ select source_id, asset, hours_since_close, n_sessions, n_known, n_final, final_
     last_ticker, last_ticker_share, known_from
 from marts.mart_revision_profile
 order by source_id, asset, hours_since_close"""
+
+MIGRATION = """\
+select session_date, label, migration_index_ewma, migration_index, flow_k_5d_usd, flow_o_5d_usd, top_contributors,
+    label_reason, would_change_it, link_kind, grade, known_from
+from marts.mart_capital_migration_daily
+order by session_date desc"""
+CHANNELS = """\
+select channel, channel_set, session_date, flow_usd, obs_status, cum5_usd, share_of_gross, score, score_reason,
+    input_source_ids, grade, known_from
+from marts.fct_channel_flow_daily
+order by session_date desc, channel"""
+
+INCIDENTS = """\
+select event_date, incident_name, loss_usd, native_asset, stolen_native, returned_native, outstanding_native,
+    recovery_ratio_native, told_otherwise, dates_told, evidence_status, source_id, grade,
+    n_lineages, n_publishers, known_from
+from marts.fct_security_incident
+order by event_date desc, incident_id"""
+RULES = """\
+select event_date, rule_id, rule_status, contract, filed_on, effective_on, limit_value, limit_change,
+    agreement_status, needs_primary, source_id, grade, n_lineages, n_publishers, known_from
+from marts.fct_regulatory_event
+order by event_date desc, rule_id, status_no desc"""
