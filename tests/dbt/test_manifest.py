@@ -41,7 +41,7 @@ FORMULAS = {
     "fct_channel_flow_daily", "mart_capital_migration_daily",
     "fct_etf_flow_native_daily",
     "brief_flow", "mart_decision_feature", "mart_revision_profile", "fct_carry_daily", "fct_positioning_weekly",
-    "fct_stablecoin_supply_daily", "brief_onchain",
+    "fct_stablecoin_supply_daily", "fct_protocol_tvl_daily", "fct_protocol_cashflow_daily", "brief_onchain",
     "fct_derivative_oi_daily", "fct_liquidation_daily", "brief_leverage", "position_day", "fct_account_position_daily",
 }  # fmt: skip
 

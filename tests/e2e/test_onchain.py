@@ -47,3 +47,25 @@ def test_the_first_screen_sums_five_days_of_every_coin(ask) -> None:
     supply = [{f.period: Decimal(f.value) for f in figures(f"defillama_stablecoins__{c.lower()}")} for c in COINS]
     assert row[1] == sum(s[date(2026, 1, 30)] - s[date(2026, 1, 25)] for s in supply) == Decimal("-3372277492")
     assert (row[0], *row[2:]) == ("Stablecoins, net issuance of five days to 2026-01-30", "C", "final")
+
+
+def test_value_locked_is_the_record_and_never_a_flow(ask) -> None:
+    """Every day of the pack that was over, in dollars; without quantities there are no net deposits."""
+    told = ask(
+        "select event_date, tvl_usd, net_deposit_usd, deposit_reason from marts.fct_protocol_tvl_daily order by all"
+    )
+    record = [(f.period, Decimal(f.value), None, "no_quantities") for f in figures("defillama__tvl_all")]
+    assert told == [row for row in record if row[0] <= date(2026, 1, 30)]
+
+
+def test_a_liquidating_payout_is_no_yield(ask) -> None:
+    """MilkyWay, January 2026: announced by the 15th, 92,708 dollars told by the press on the 22nd; nothing verified."""
+    told = ask(
+        "select event_date, distribution_kind, distribution_usd, distribution_yield, lifecycle_status, claim_status, "
+        "grade, known_from::date from marts.fct_protocol_cashflow_daily where protocol = 'milkyway' order by 1"
+    )
+    common = (None, "winding_down", "unverified", "D")
+    assert told == [
+        (date(2026, 1, 14), "liquidating", None, *common, date(2026, 1, 15)),
+        (date(2026, 1, 22), "liquidating", Decimal("92708.00"), *common, date(2026, 1, 23)),
+    ]

@@ -111,7 +111,9 @@ def _content(name: str, raw: str) -> dict:
         return {"value": number(raw), "unit": "vote"}
     for suffix, unit in _UNITS.items():
         if name.endswith(suffix):
-            return {"value": number(raw), "unit": unit}
+            if (value := number(raw)) < 0 and unit == "usd":
+                raise refuse(f"{name} is {raw}", "G1.sign")
+            return {"value": value, "unit": unit}
     if name.endswith(("_on", "_date")):
         day(raw, "%Y-%m-%d")
     return {"value_text": raw}

@@ -190,6 +190,20 @@ MARTS: dict[str, Mart] = {
         may_be_empty=True,  # the bundled record has no reports
         checks=(_one_of("grade", GRADES), _within("net_share_oi", -1, 1), _present("payload_sha256")),
     ),
+    "fct_protocol_tvl_daily": Mart(
+        ("subject", "subject_kind", "event_date"),
+        may_be_empty=True,
+        checks=(_within("tvl_usd", 0, None), _one_of("grade", GRADES), _present("payload_sha256")),
+    ),
+    "fct_protocol_cashflow_daily": Mart(
+        ("protocol", "event_date", "distribution_kind"),
+        may_be_empty=True,
+        checks=(
+            _one_of("distribution_kind", ["none", "recurring", "liquidating"]),
+            _one_of("grade", GRADES),
+            _present("payload_sha256"),
+        ),
+    ),
     "fct_policy_decision": Mart(("meeting_id",), checks=(_one_of("grade", GRADES), _within("votes_for", 0, None))),
     "fct_policy_expectation": Mart(
         ("meeting_id", "expectation_kind"), may_be_empty=True, checks=(_one_of("grade", GRADES),)

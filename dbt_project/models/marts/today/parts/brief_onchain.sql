@@ -1,4 +1,5 @@
--- The first screen's lines on the chain: five days of stablecoin issuance over the coins that are followed.
+-- The first screen's lines on the chain: five days of stablecoin issuance over the coins that are followed, and the
+-- value locked in all chains.
 with latest as (
     select max(event_date) as event_date
     from {{ ref('fct_stablecoin_supply_daily') }}
@@ -43,6 +44,18 @@ issuance as (
         max(scores_known_from) as known_from
     from coin
     group by event_date
+),
+
+locked as (
+    select
+        tvl.*,
+        lag(tvl.tvl_usd) over (order by tvl.event_date) as previous_usd,
+        coalesce(stale.is_stale, false) as is_stale,
+        stale.next_due_at
+    from {{ ref('fct_protocol_tvl_daily') }} as tvl
+    left join {{ ref('brief_series') }} as stale on stale.series_id = 'TVL.ALL'
+    where tvl.subject = 'all' and tvl.subject_kind = 'chain'
+    qualify row_number() over (order by tvl.event_date desc) = 1
 )
 
 select
@@ -74,3 +87,25 @@ select
     next_due_at,
     known_from
 from issuance
+
+union all by name
+
+select
+    31 as place,
+    'Value locked on all chains, ' || event_date as headline,
+    event_date,
+    tvl_usd::decimal(38, 18) as value,
+    {{ millions('tvl_usd') }} || ' USD' as value_text,
+    'usd' as unit,
+    {{ signed(divide('(tvl_usd - previous_usd) * 100', 'previous_usd'), 2) }} || ' % on the day before' as unusual,
+    source_id || ' (' || evidence_kind || ')' as who_says_it,
+    n_publishers,
+    n_lineages,
+    n_measurements,
+    {{ grade_while_stale('grade', 'is_stale') }} as grade,
+    obs_status as status,
+    'moves with prices: no flow can be read from it' as reading,
+    'quantities of the tokens behind it' as would_change_it,
+    next_due_at,
+    known_from
+from locked
