@@ -18,7 +18,7 @@ input as (
         ) filter (share_of_gross is not null) as shares,
         max(n_channels_gross) as n_shared,
         max(share_of_gross) as largest_share,
-        arg_max(channel, (share_of_gross, channel)) as largest_channel,
+        arg_max(channel, (share_of_gross, channel)) filter (share_of_gross is not null) as largest_channel,
         max(grade) filter (share_of_gross is not null) as worst_grade,
         max(scores_known_from) as known_from
     from {{ ref('fct_channel_flow_daily') }}
