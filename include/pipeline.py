@@ -322,6 +322,7 @@ def _tables(home: Path) -> dict[str, list[dict]]:
     return {
         "hold": holds.rows(home),
         "fetch_outcome": outcome_rows(attempts_of(home)),
+        "asked": [{"source_id": source, "feed": feed} for source, feed in Store(home).feeds()],
     } | {name: journal.rows(home, name) for name in journal.NAMES}
 
 

@@ -181,6 +181,9 @@ def freeze(home: Path, build_dir: Path, sources: list[Source], *, run_id: str, c
            tables: dict[str, list[dict]]) -> str:  # fmt: skip
     """Lay out a build's inputs and return their hash: row files by hard link, small tables by value.
 
+    `tables["asked"]` names the feeds that this warehouse asks, `source_id` and `feed`: configuration, not knowledge, so
+    it is the same for every cut-off.
+
     The hash says whether a build could come out differently: row files (named by their inputs), holds, outcomes,
     the cut-off and the code. The clock is not in it, since time alone changes no figure.
     """
@@ -194,13 +197,12 @@ def freeze(home: Path, build_dir: Path, sources: list[Source], *, run_id: str, c
             target.mkdir()
             linked += [f"{shape}/{folder.name}/{name}" for name in _link_rows(folder, target)]
     source_rows, feed_rows = _declarations(sources)
-    every = tables | {
+    asked = {(r["source_id"], r["feed"]) for r in tables["asked"]}
+    every = {name: rows for name, rows in tables.items() if name in TABLES} | {
         "run": [{"run_id": run_id, "clock": clock, "as_of": as_of}],
         "source": source_rows,
         "feed": feed_rows,
-        "expected": _expected(
-            sources, (as_of or clock).date(), {(r["source_id"], r["feed"]) for r in tables["fetch_outcome"]}
-        ),
+        "expected": _expected(sources, (as_of or clock).date(), asked),
     }
     for name, rows in every.items():
         write_table(inputs / f"{name}.parquet", name, rows)

@@ -135,7 +135,7 @@ def _feed_rows(con: duckdb.DuckDBPyConnection, home: Path, source: Source, feed:
 def ledger(home: Path, sources: list[Source]) -> None:
     """Build the ledger's models over `rows`; one line: CPU seconds of each with its rows, and their sum."""
     rows(home, sources)
-    tables = {name: [] for name in ("hold", "fetch_outcome", "gate_result", "publication", "model_run")}
+    tables = {name: [] for name in ("asked", "hold", "fetch_outcome", "gate_result", "publication", "model_run")}
     made = builds.prepare(home, sources, run_id="run-bench", clock=CLOCK, as_of=None, tables=tables)
     spent: dict[str, float] = {}
     last = 0.0

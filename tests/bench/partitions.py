@@ -19,7 +19,7 @@ from include.warehouse import partitions
 
 START = datetime(2017, 1, 1, tzinfo=UTC)
 SMALL = (30, 300, 3000)
-TABLES = {name: [] for name in ("hold", "fetch_outcome", "gate_result", "publication", "model_run")}
+TABLES = {name: [] for name in ("asked", "hold", "fetch_outcome", "gate_result", "publication", "model_run")}
 
 # `$accounts` accounts of ten positions and a row of their own, at `$states` instants of a day
 _DAY = """
