@@ -28,12 +28,15 @@ _ASSETS = re.compile(r"[A-Z]{2,5}\.[A-Z]{2,6}", re.ASCII)
 Line = dict[str, str]
 
 
-def parse_events(kind: str, attributes: list[str], moment: str = "") -> Callable[[Payload], Parsed]:
+def parse_events(
+    kind: str, attributes: list[str], moment: str = "", added: tuple[str, ...] = ()
+) -> Callable[[Payload], Parsed]:
     """The parser of one feed: a row per filled attribute of each event that was public when the file was seen."""
     timed = (moment, "slack_s") if moment else ()
 
     def parse(payload: Payload) -> Parsed:
-        _, lines = _lines(payload, ("event_id", "event_date", *timed, *attributes, *STATED))
+        required = [name for name in attributes if name not in added]  # a file that landed before stays readable
+        _, lines = _lines(payload, ("event_id", "event_date", *timed, *required, *STATED))
         public = (line for line in lines if _is_public(line, payload))
         return page("event", (row for line in public for row in _event(kind, moment, attributes, line)))
 
@@ -100,7 +103,7 @@ def _event(kind: str, moment: str, attributes: list[str], line: Line) -> Iterato
             raise refuse(f"slack_s is {line['slack_s'][:40]!r}", "G1.range")
         shared |= {"event_at": instant(line[moment]), "slack_s": int(slack)}
     for name in ((moment,) if moment else ()) + (*attributes, "url", "note"):
-        if line[name]:
+        if line.get(name):
             yield Event(attribute=name, value_raw=line[name], locator=f"row={line['event_id']} col={name}",
                         **_content(name, line[name]), **shared)  # fmt: skip
 
