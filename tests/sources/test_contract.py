@@ -437,6 +437,10 @@ def test_windows_become_the_requests_that_the_services_know() -> None:
     ust = registry()["ust"].feed("par_curve").requests
     assert [dict(r.params)["field_tdr_date_value"] for r in ust(window)] == ["2025"]
     assert [dict(r.params)["field_tdr_date_value"] for r in ust(wide)] == ["2025", "2026"]
+    month = registry()["ust"].feed("par_curve_month").requests
+    # the second is the day of February's first curve, which is out at 23:00 UTC and due a day later
+    asked = month(Window(date(2025, 12, 30), date(2026, 2, 2), SEEN))
+    assert [dict(r.params)["field_tdr_date_value_month"] for r in asked] == ["202512", "202601"]
     (effr,) = registry()["nyfed"].feed("effr").requests(window)
     assert dict(effr.params) == {"startDate": "2025-12-30", "endDate": "2025-12-31"}
     (funding,) = registry()["hyperliquid"].feed("funding_btc").requests(window)

@@ -24,6 +24,7 @@ SEEN = datetime(2026, 2, 2, 12, 0, tzinfo=UTC)
 _ROW = re.compile(r"<tr>.*?</tr>")
 _CELL = re.compile(r"<(t[hd])>(.*?)</\1>")
 _SHEET_ROW = re.compile(r"<ss:Row>.*?</ss:Row>", re.DOTALL)
+_PROPERTY = re.compile(r'<d:(\w+)(?: m:type="[^"]*")?(?:( m:null="true")/>|>([^<]*)</d:\1>)')
 _TOKEN = re.compile(r'"@(.*?)@"')
 
 
@@ -57,6 +58,7 @@ class Wire:
     positive: bool = False  # of an event: its number may not be negative
     text: bool = False  # a JSON feed that writes numbers as text
     bare_day: bool = False  # a JSON feed that writes days as numbers
+    entries: bool = False  # an Atom feed, whose entries hold properties
     made_of: bool = False  # the value's cell is one of several that make a figure
     scale: Decimal = Decimal(1)
     required: list[str] = field(default_factory=list)
@@ -106,6 +108,8 @@ class Table:
         """The table in wire shape."""
         if self.media == "html" and self.wire.records is not None:
             return _dump_embedded(self)
+        if self.media == "xml" and self.wire.entries:
+            return _dump_entries(self)
         return {"csv": _dump_csv, "json": _dump_json, "html": _dump_html, "xml": _dump_sheet}[self.media](self)
 
 
@@ -144,6 +148,8 @@ def _ordinary(source_id: str, feed: Feed) -> bytes:
 def ordinary(source_id: str, feed: Feed) -> Table:
     """The feed's ordinary case as a table."""
     body, wire = _ordinary(source_id, feed), wires(source_id)[feed.name]
+    if wire.entries:
+        return _load_entries(wire, body)
     load = {"csv": _load_csv, "json": _load_json, "html": _load_html, "xml": _load_sheet}[feed.media]
     return (_load_embedded if feed.media == "html" and wire.records is not None else load)(wire, body)
 
@@ -300,3 +306,24 @@ def _dump_sheet(table: Table) -> bytes:
     return (
         before + "\n".join(f"<ss:Row>{''.join(map(cell.format, line))}</ss:Row>" for line in lines) + after
     ).encode()
+
+
+def _load_entries(wire: Wire, body: bytes) -> Table:
+    """The properties of an Atom feed's entries; None where one is null."""
+    text = body.decode()
+    rows = [
+        {name: None if null else said for name, null, said in _PROPERTY.findall(entry)}
+        for entry in re.findall(r"<entry>.*?</entry>", text, re.DOTALL)
+    ]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return Table(wire, "xml", columns, rows, (text[: text.index("<entry>")], text[text.rindex("</entry>") + 8 :]))
+
+
+def _dump_entries(table: Table) -> bytes:
+    before, after = table.around
+    out = []
+    for row in table.rows:
+        cells = [f"<d:{c}>{row[c]}</d:{c}>" if row[c] is not None else f'<d:{c} m:null="true"/>'
+                 for c in table.columns if c in row]  # fmt: skip
+        out.append(f"<entry><content><m:properties>{''.join(cells)}</m:properties></content></entry>")
+    return (before + "\n".join(out) + after).encode()
