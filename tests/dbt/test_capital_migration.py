@@ -193,6 +193,8 @@ def flows(statement: str, etf: dict[str, dict[date, Decimal | None]], coins: dic
                     f"decimal(24, 2), obs_status text, source_id text, {kept}")  # fmt: skip
         con.execute("create table warehouse.marts.fct_stablecoin_supply_daily (asset text, chain text, event_date date, "
                     f"net_issuance_usd decimal(24, 2), source_id text, {kept}")  # fmt: skip
+        con.execute("create table warehouse.marts.fct_protocol_tvl_daily (subject text, subject_kind text, event_date "
+                    f"date, net_deposit_usd decimal(24, 2), source_id text, {kept}")  # fmt: skip
         about = {"n_lineages": 1, "n_measurements": 1, "grade": "C"}
         fund_days = [
             {"asset": asset, "session_date": day, "net_flow_usd": flow, "known_from": day, "source_id": "f",

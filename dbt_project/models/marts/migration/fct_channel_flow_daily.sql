@@ -28,6 +28,22 @@ day as (
         known_from
     from {{ ref('fct_stablecoin_supply_daily') }}
     where chain = 'all'
+
+    union all by name
+
+    -- of a protocol only: what a chain holds in dollars changes with prices, and is no flow
+    select
+        'ONCHAIN_YIELD' as channel,
+        subject as part,
+        event_date,
+        net_deposit_usd as flow_usd,
+        source_id,
+        n_lineages,
+        n_measurements,
+        grade,
+        known_from
+    from {{ ref('fct_protocol_tvl_daily') }}
+    where subject_kind = 'protocol'
 ),
 
 -- a part is expected on every day from its first flow on
