@@ -110,7 +110,7 @@ def test_a_source_without_its_key_is_not_asked(tmp_path: Path, monkeypatch: pyte
         assert (found.verdict, found.detail) == ("disabled", "no key: set KEYED_API_KEY, or KEYED_API_KEY_FILE")
         with pytest.raises(ConfigError, match="disabled: no key"):
             pipeline.land(settings, "keyed", keyed.feeds[0].name, run_id="r")
-        assert wire.heads == [] and [row["source"] for row in pipeline.disabled_sources()] == ["keyed"]
+        assert wire.heads == [] and "keyed" in {row["source"] for row in pipeline.disabled_sources()}
         (tmp_path / "key").write_text("s3cret\n")
         monkeypatch.setenv("KEYED_API_KEY_FILE", str(tmp_path / "key"))
         pipeline.land(settings, "keyed", keyed.feeds[0].name, run_id="r")

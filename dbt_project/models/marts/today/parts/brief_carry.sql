@@ -40,7 +40,7 @@ select
         as reading,
     'the exchange rate of the next day on which New York fixes one' as would_change_it,
     stale.next_due_at,
-    'fct_carry_daily --key event_date=' || carry.event_date || ',tenor=policy' as why_figure,
+    'fct_carry_daily.carry_to_vol --key event_date=' || carry.event_date || ',tenor=policy' as why_figure,
     carry.known_from
 from carry
 left join {{ ref('brief_series') }} as stale on stale.series_id = 'FX.USDJPY.NOON_NY'
@@ -68,7 +68,7 @@ select
     'held on the day of the report, known from ' || strftime(positioning.known_from, '%Y-%m-%d %H:%MZ') as reading,
     'the report of the week after' as would_change_it,
     null::timestamptz as next_due_at,
-    'fct_positioning_weekly --key market=' || positioning.market || ',trader_group=lev_money,event_date='
+    'fct_positioning_weekly.net_contracts --key market=' || positioning.market || ',trader_group=lev_money,event_date='
     || positioning.event_date as why_figure,
     positioning.scores_known_from as known_from
 from positioning
