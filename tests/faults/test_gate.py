@@ -73,8 +73,8 @@ def test_the_record_passes_with_labels_and_without_a_hold(candidate: Build) -> N
     assert report.evaluated == sum(len(suites.checks_of(s)) for s in (*suites.PROFILES, *suites.MARTS)) > 60
     labels = {(r["rule_id"], r["subject"]): r for r in report.results if r["outcome"] == "label"}
     assert report.n_labels == len(labels) > 0
-    gap = labels["G2.gap", "hyperliquid/contexts"]
-    assert (gap["owner"], 0 < gap["n_failed"] <= gap["n_evaluated"]) == ("source: hyperliquid", True)
+    gap = labels["G2.gap", "farside/sol"]
+    assert (gap["owner"], 0 < gap["n_failed"] <= gap["n_evaluated"]) == ("source: farside", True)
     assert labels["G3.not_yet", "SOL"]["n_failed"] == 10
     single = labels["G4.single_source", "farside/btc"]
     assert 0 < single["n_failed"] < single["n_evaluated"]
