@@ -14,10 +14,11 @@ import os
 import re
 import shutil
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,12 +62,17 @@ def quiet(_: str) -> None:
     """Report progress to nobody."""
 
 
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    """The names that are most like one that is unknown; the first few if none is."""
+    return get_close_matches(name, known, n=5) or sorted(known)[:5]
+
+
 def find_feed(source_id: str, feed_name: str) -> tuple[Source, Feed]:
     """A declared source and feed; `ConfigError` names what there is."""
     sources = registry()
     if source_id not in sources:
         raise ConfigError(f"no source {source_id[:40]!r}", rule="config.unknown_source",
-                          action=f"use one of {', '.join(sorted(sources))}")  # fmt: skip
+                          action=f"use one of LICENSE-DATA.md, like {', '.join(_near(source_id, sources))}")  # fmt: skip
     source = sources[source_id]
     if feed_name not in {f.name for f in source.feeds}:
         raise ConfigError(f"{source_id} has no feed {feed_name[:40]!r}", rule="config.unknown_feed",
@@ -88,8 +94,8 @@ def land(
     A source's failure is an outcome, not an exception: exceptions are for our own configuration and disk.
     """
     source, feed = find_feed(source_id, feed_name)
-    if why := disabled(source):
-        raise ConfigError(f"{source_id} is disabled: {why}", source=source_id, rule="config.disabled",
+    if why := disabled(source, feed):
+        raise ConfigError(f"{source_id}/{feed_name} is disabled: {why}", source=source_id, rule="config.disabled",
                           action="see `capmig status --sources` for what is")  # fmt: skip
     store = Store(settings.home)
     with store.lock(source_id, feed_name):
@@ -171,7 +177,7 @@ def probe_feed(settings: Settings, source: Source, feed: Feed) -> probe.Found:
     name = (source.source_id, feed.name)
     if feed.requests is None:
         return probe.Found(*name, "inbox", feed.requires)
-    if why := disabled(source):
+    if why := disabled(source, feed):
         return probe.Found(*name, "disabled", why)
     _refuse_past_clock(settings, source)
     client = _client(settings.model_copy(update={"fetch_tries": 1}), source)
@@ -634,7 +640,7 @@ def run_direct(settings: Settings, *, progress: Progress = quiet) -> dict | None
     """Land every feed, then refresh: the whole job without an orchestrator."""
     run_id = builds.new_run_id(settings.clock)
     for source, feed in feeds():
-        if disabled(source):
+        if disabled(source, feed):
             continue
         progress(f"land {source.source_id}/{feed.name}")
         land(settings, source.source_id, feed.name, run_id=run_id)
@@ -653,8 +659,7 @@ def state_of(settings: Settings) -> tuple[dict[tuple[str, str], int], int]:
 
 def disabled_sources() -> list[dict]:
     """Sources that are not asked here, and why."""
-    return [{"source": s.source_id, "why": why, "verified": s.verified, "licence": s.licence}
-            for s in registry().values() if (why := disabled(s))]  # fmt: skip
+    return [{"source": s.source_id, "why": why} for s in registry().values() if (why := disabled(s))]
 
 
 def run_summary(settings: Settings, before: tuple[dict[tuple[str, str], int], int]) -> str:

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from include.core.clock import parse_instant, wall_clock
 from include.core.errors import ConfigError
-from include.core.source import Source
+from include.core.source import Feed, Source
 
 ROOT = Path(__file__).resolve().parents[1]
 POSTGRES_KEY = "WAREHOUSE_POSTGRES_URL"
@@ -122,15 +122,16 @@ def is_given(name: str) -> bool:
     return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
 
 
-def disabled(source: Source) -> str:
-    """Why a source is not asked, in words; "" if it is. Reads no file: DAG files ask while they are parsed."""
+def disabled(source: Source, feed: Feed | None = None) -> str:
+    """Why a source, or a feed of it, is not asked, in words; "" if it is. Reads no file: DAG files ask while parsed."""
     if source.key_required and not is_given(source.key_env):
         return f"no key: set {source.key_env}, or {source.key_env}_FILE"
     if source.verified == "guessed" and source.source_id not in os.environ.get(GUESSED_KEY, "").split(","):
         return f"its contract is a guess: name it in {GUESSED_KEY} to ask it"
     inbox_only = all(feed.kind == "INBOX" for feed in source.feeds)  # the record delivers its pages
     asked = inbox_only or f"{_BASE}{source.source_id.upper()}" in os.environ
-    if os.environ.get(REPLAY_KEY) and not asked:
+    absent = os.environ.get(REPLAY_KEY, "").split(",")
+    if absent != [""] and (not asked or (feed and f"{source.source_id}/{feed.name}" in absent)):
         return "the bundled record has nothing of it"
     return ""
 

@@ -66,7 +66,7 @@ def clocks() -> list[str]:
 
 def asked(clock: str) -> list[tuple[Source, Feed]]:
     """The (source, feed) of a clock that are not disabled here."""
-    return [(source, feed) for source, feed in feeds(clock) if not disabled(source)]
+    return [(source, feed) for source, feed in feeds(clock) if not disabled(source, feed)]
 
 
 def runbook(name: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from include.core import disk
 from include.core.clock import iso
 from include.core.errors import ConfigError
-from include.replay.encoders import encoders
+from include.replay.encoders import absent, encoders
 from include.replay.farside import deliver
 from include.replay.record import PACK_CLOCK
 from include.replay.server import ReplayServer
@@ -49,7 +49,7 @@ def session(load: Callable[[], Settings], *, live: bool) -> Iterator[Settings]:
             f"CAPMIG_BASE_URL__{source_id.upper()}": server.base_url(source_id)
             for source_id in encoders()
             if source_id not in settings.base_urls
-        } | {REPLAY_KEY: "1"}
+        } | {REPLAY_KEY: ",".join(absent(settings.clock)) or "none"}
         os.environ.update(urls)
         try:
             yield load()

@@ -24,8 +24,8 @@ def make_docs(home: Path) -> subprocess.CompletedProcess[str]:
 def test_the_page_opens_offline_and_knows_tables_and_readers(pack_home: Path, tmp_path: Path) -> None:
     """From the inputs of the last build; a table with its types, an exposure, and nothing asked of any host."""
     home = tmp_path / "home"
-    inputs = (pack_home / "build" / "dbt" / "inputs").resolve()
-    shutil.copytree(inputs, home / "build" / "dbt" / "inputs")
+    for name in ("inputs", "partitions"):
+        shutil.copytree((pack_home / "build" / "dbt" / name).resolve(), home / "build" / "dbt" / name)
     done = make_docs(home)
     assert done.returncode == 0, done.stderr + done.stdout
     page = home / "docs" / "index.html"

@@ -81,3 +81,4 @@ select
         as why_figure,
     known_from
 from shared
+where largest_share is not null
