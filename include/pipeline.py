@@ -71,8 +71,11 @@ def find_feed(source_id: str, feed_name: str) -> tuple[Source, Feed]:
     """A declared source and feed; `ConfigError` names what there is."""
     sources = registry()
     if source_id not in sources:
-        raise ConfigError(f"no source {source_id[:40]!r}", rule="config.unknown_source",
-                          action=f"use one of LICENSE-DATA.md, like {', '.join(_near(source_id, sources))}")  # fmt: skip
+        raise ConfigError(
+            f"no source {source_id[:40]!r}",
+            rule="config.unknown_source",
+            action=f"use one of LICENSE-DATA.md: {', '.join(_near(source_id, sources))}",
+        )
     source = sources[source_id]
     if feed_name not in {f.name for f in source.feeds}:
         raise ConfigError(f"{source_id} has no feed {feed_name[:40]!r}", rule="config.unknown_feed",
