@@ -30,15 +30,15 @@ token as (
     where amount.family = 'TOKEN'
 ),
 
--- a token that left has none today; its price before tells what left
+-- a token that the page no longer names has no reading: it may have left or be missing, so its worth is unpriced
 moved as (
     select
         coalesce(today.subject, before.subject) as subject,
         coalesce(today.event_date, before.event_date + 1) as event_date,
-        today.dollars,
+        coalesce(today.dollars, before.dollars) as dollars,
         -- the change of the quantity at the price of the day before, dollars over quantity
         {{ divide(
-            '(coalesce(today.quantity, 0) - before.quantity)::double * before.dollars::double', 'before.quantity', 2
+            '(today.quantity - before.quantity)::double * before.dollars::double', 'before.quantity', 2
         ) }} as moved_usd,
         before.known_from,
         before.grade
