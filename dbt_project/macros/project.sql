@@ -37,8 +37,8 @@
     {%- else -%}
     {%- set keys = {} -%}
     {%- for test in graph.nodes.values() if test.resource_type == 'test' and test.config.where is none
-            and test.test_metadata and test.test_metadata.name == 'unique_combination' -%}
-        {%- do keys.update({test.attached_node: test.test_metadata.kwargs.columns}) -%}
+            and test.test_metadata and test.test_metadata.name == 'rules' and test.test_metadata.kwargs.key -%}
+        {%- do keys.update({test.attached_node: test.test_metadata.kwargs.key}) -%}
     {%- endfor -%}
     select * from (values
     {%- for model in graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')

@@ -232,12 +232,13 @@ def _link_rows(folder: Path, target: Path) -> list[str]:
 
 
 def run_dbt(build: Build, args: list[str], *, threads: int, on_node=None) -> list:
-    """One dbt invocation in this process. Returns its node results; `BuildError` names the first that failed."""
+    """One dbt invocation in this process. Returns its node results; `BuildError` names those that failed."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     target = build.path / "target"
-    parsed = build.path.parent / "cache" / f"project-{_tree_hash(PROJECT, PROJECT_FILES)[:16]}.msgpack"
+    project = hashlib.sha256(f"{PROJECT}\0{_tree_hash(PROJECT, PROJECT_FILES)}".encode()).hexdigest()
+    parsed = build.path.parent / "cache" / f"project-{project[:16]}.msgpack"
     os.environ |= {"CAPMIG_BUILD_DIR": str(build.path), "CAPMIG_THREADS": str(threads), "DO_NOT_TRACK": "1"}
     common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target),
               "--log-path", str(build.path / "logs"), "--quiet", "--log-level", "none",
@@ -249,8 +250,8 @@ def run_dbt(build: Build, args: list[str], *, threads: int, on_node=None) -> lis
         DuckDBConnectionManager.close_all_connections()
     nodes = list(getattr(result.result, "results", None) or [])
     if not result.success:
-        bad = next((n for n in nodes if str(n.status) in ("error", "fail")), None)
-        what = f"{bad.node.name}: {bad.message}" if bad else str(result.exception or "dbt could not start")
+        bad = [f"{n.node.name}: {_broken(build, n)}" for n in nodes if str(n.status) in ("error", "fail")]
+        what = "; ".join(bad) or str(result.exception or "dbt could not start")
         raise BuildError(" ".join(what.split())[:400], rule="B.dbt",
                          action=f"read {build.path.name}/logs/dbt.log; nothing was published")  # fmt: skip
     if not parsed.exists() and (target / "partial_parse.msgpack").exists():
@@ -259,9 +260,19 @@ def run_dbt(build: Build, args: list[str], *, threads: int, on_node=None) -> lis
     return nodes
 
 
+def _broken(build: Build, node) -> str:
+    """What failed: the rules that a failed test lists with the rows that break each, else dbt's message."""
+    if str(node.status) != "fail" or not build.warehouse.exists():
+        return node.message
+    with duckdb.connect(str(build.scratch), read_only=True) as con:
+        con.execute(f"attach '{build.warehouse}' as warehouse (read_only)")
+        found = con.execute(node.node.compiled_code).fetchmany(5)
+    return "; ".join(", ".join(str(cell) for cell in row) for row in found)
+
+
 def _parsed_project(path: Path):
     """The project as dbt parsed it before, or None. dbt's own cache is void whenever the profile's path differs, and
-    every build has a path of its own; the project's hash in the file's name says when to parse again."""
+    every build has a path of its own; the file's name, a hash of project and place, says when to parse again."""
     from dbt.contracts.graph.manifest import Manifest
 
     if not path.exists():

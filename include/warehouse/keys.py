@@ -18,19 +18,15 @@ class Key:
 
 @cache
 def keys() -> dict[str, Key]:
-    """Keys by model name: the `unique_combination` over a whole table, with `never_null`, in the models' YAML."""
+    """Keys by model name: `key` and `filled` of the `rules` over a whole table, in the models' YAML."""
     found = {}
     for path in sorted((ROOT / "dbt_project" / "models").rglob("*.yml")):
         said = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         for model in said.get("models") or []:
-            tests = [(name, body) for test in model.get("data_tests", []) for name, body in test.items()]
-            # Among the rows that a `where` picks, another key may hold.
-            whole = {
-                name: body["arguments"]["columns"]
-                for name, body in tests
-                if name in ("unique_combination", "never_null") and "where" not in body.get("config", {})
-            }
-            if "unique_combination" in whole:
-                columns = tuple(whole["unique_combination"])
-                found[model["name"]] = Key(columns, set(columns) <= set(whole.get("never_null", ())))
+            for test in model.get("data_tests", []):
+                body = test.get("rules", {})
+                # Among the rows that a `where` picks, another key may hold.
+                if "key" in body.get("arguments", {}) and "where" not in body.get("config", {}):
+                    columns = tuple(body["arguments"]["key"])
+                    found[model["name"]] = Key(columns, set(columns) <= set(body["arguments"].get("filled", ())))
     return found

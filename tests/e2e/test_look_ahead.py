@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -113,10 +112,8 @@ def test_the_gate_refuses_what_was_known_later(project: Path, pack_home: Path, t
     assert refused == {"G7.known_from", "G7.event_date"}
     assert publish.current(home).seq == done["seq"]
     # dbt's own tests of the same rule stop the ordinary way long before the gate
-    with pytest.raises(builds.BuildError):
+    with pytest.raises(builds.BuildError, match=f"{MART}_keeps_its_rules: .*known_from is no later than the cut-off, "):
         pipeline.build_step(settings, "run-stopped")
-    log = (home / "build" / "run-stopped" / "logs" / "dbt.log").read_text(encoding="utf-8")
-    assert re.search(rf"FAIL \d+ {MART}_known_from_never_lies_after_the_cut_off", log)
 
 
 @pytest.mark.timeout(600)
