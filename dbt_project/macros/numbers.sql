@@ -1,4 +1,5 @@
-{#- Money and ratios. DuckDB's `/` and `avg` give DOUBLE, so division happens here and is rounded to a DECIMAL at once. -#}
+{#- Money and ratios. DuckDB's `/` and `avg` give DOUBLE: a ratio passes through one and is rounded to a DECIMAL at once
+    (`divide`), dollars and prices never do (`product`, `proportion`). -#}
 
 {% macro divide(numerator, denominator, scale=8) -%}
     round(({{ numerator }})::double / nullif({{ denominator }}, 0)::double, {{ scale }})::decimal(18, {{ scale }})
@@ -6,6 +7,25 @@
 
 {% macro usd(expression) -%}
     ({{ expression }})::decimal(24, 2)
+{%- endmacro %}
+
+{#- Quantity x price as DECIMAL(38, 16). Both are cast first, since a product of two wide decimals overflows: 8 digits
+    after the point, a quantity below 1e14 and a price below 1e8. -#}
+{% macro product(quantity, price) -%}
+    (({{ quantity }})::decimal(22, 8) * ({{ price }})::decimal(16, 8))
+{%- endmacro %}
+
+{#- part x weight / whole with `scale` digits, rounded half away from zero, in whole numbers from end to end; NULL over
+    zero. `part` counts to `scale` digits, `weight` and `whole` to 8, and |part x weight| stays below 1e29 / 10 ** scale. -#}
+{% macro proportion(part, weight, whole, scale=2) -%}
+    {%- set above = '(' ~ scaled(part, scale) ~ ' * ' ~ scaled(weight, 8) ~ ')' -%}
+    {%- set below = scaled(whole, 8) -%}
+    (((2 * {{ above }} + sign({{ above }}) * abs({{ below }})) // (2 * {{ below }}))::decimal(28, 0)
+    * 0.{{ '0' * (scale - 1) }}1::decimal({{ scale + 1 }}, {{ scale }}))::decimal(28, {{ scale }})
+{%- endmacro %}
+
+{% macro scaled(expression, digits) -%}
+    (({{ expression }})::decimal(28, {{ digits }}) * 1{{ '0' * digits }}::decimal(9, 0))::hugeint
 {%- endmacro %}
 
 {% macro ratio(expression) -%}

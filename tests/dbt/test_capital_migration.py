@@ -3,6 +3,7 @@
 The compiled statements run over channels drawn at random: no build, no other model.
 """
 
+import csv
 import random
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -57,9 +58,11 @@ def index(statement: str, rows: list[Row]) -> dict[date, Row]:
         con.execute("set TimeZone = 'UTC'; attach ':memory:' as warehouse; attach ':memory:' as scratch")
         con.execute(f"create schema warehouse.marts; create table warehouse.marts.fct_channel_flow_daily ({INPUT})")
         con.execute(
-            "create schema scratch.ledger; create table scratch.ledger.channel (channel text, channel_set text)"
+            "create schema scratch.ledger; create table scratch.ledger.channel (channel text, channel_set text, "
+            "is_estimate boolean)"
         )
-        con.execute(f"insert into scratch.ledger.channel values {', '.join(map(str, SIDES.items()))}")
+        channels = ((channel, side, channel == "DEX_PERP") for channel, side in SIDES.items())
+        con.execute(f"insert into scratch.ledger.channel values {', '.join(map(str, channels))}")
         con.register("drawn", pa.Table.from_pylist(rows))
         con.execute("insert into warehouse.marts.fct_channel_flow_daily by name from drawn")
         told = con.execute(statement)
@@ -176,15 +179,18 @@ SPAN = [FIRST + timedelta(days=n) for n in range(130)]
 NYSE = [day for day in SPAN if day.weekday() < 5 and day != date(2026, 1, 19)]
 
 
-def flows(statement: str, etf: dict[str, dict[date, Decimal | None]], coins: dict[str, dict[date, Decimal]]) -> dict:
-    """The fact over fund flows (None: not yet known) and coins' daily issuance, by channel and session."""
+def flows(statement: str, etf: dict[str, dict[date, Decimal | None]], coins: dict[str, dict[date, Decimal]],
+          perps: dict[str, dict[date, tuple]]) -> dict:  # fmt: skip
+    """The fact over fund flows (None: not yet known), coins' daily issuance, and open interest's change in notional with
+    the capital behind it (None: no leverage known), by channel and session."""
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'; attach ':memory:' as warehouse; attach ':memory:' as scratch")
         con.execute("create schema scratch.ledger; create schema scratch.landing; create schema warehouse.marts")
         con.execute("create table scratch.ledger.cutoff as select timestamptz '2026-12-31 00:00:00+00' as cutoff_at")
         channels = ", ".join(map(str, SIDES.items()))
-        con.execute(f"create table scratch.ledger.channel as select *, false as is_estimate from (values {channels}) "
-                    "as t(channel, channel_set)")  # fmt: skip
+        con.execute("create table scratch.ledger.channel as select *, channel = 'DEX_PERP' as is_estimate "
+                    f"from (values {channels}) as t(channel, channel_set)")  # fmt: skip
+        con.execute("create table scratch.ledger.venue as select 'V' as venue, 'DEX_PERP' as channel")
         con.register("open_day", pa.table({"session_date": NYSE}))
         con.execute("create table scratch.landing.market_session as select 'NYSE' as calendar, session_date, "
                     "session_date::timestamptz + interval 21 hour as close_at from open_day")  # fmt: skip
@@ -195,6 +201,9 @@ def flows(statement: str, etf: dict[str, dict[date, Decimal | None]], coins: dic
                     f"net_issuance_usd decimal(24, 2), source_id text, {kept}")  # fmt: skip
         con.execute("create table warehouse.marts.fct_protocol_tvl_daily (subject text, subject_kind text, event_date "
                     f"date, net_deposit_usd decimal(24, 2), source_id text, {kept}")  # fmt: skip
+        con.execute("create table warehouse.marts.fct_derivative_oi_daily (venue text, asset text, event_date date, "
+                    "notional_change_usd decimal(24, 2), capital_flow_usd decimal(24, 2), source_id text, n_lineages int,"
+                    " n_measurements int, grade text, capital_known_from timestamptz)")  # fmt: skip
         about = {"n_lineages": 1, "n_measurements": 1, "grade": "C"}
         fund_days = [
             {"asset": asset, "session_date": day, "net_flow_usd": flow, "known_from": day, "source_id": "f",
@@ -206,7 +215,13 @@ def flows(statement: str, etf: dict[str, dict[date, Decimal | None]], coins: dic
              "source_id": "c"} | about
             for coin, by_day in coins.items() for day, flow in by_day.items()
         ]  # fmt: skip
-        for name, rows in (("fct_etf_flow_agg_daily", fund_days), ("fct_stablecoin_supply_daily", coin_days)):
+        perp_days = [
+            {"venue": "V", "asset": asset, "event_date": day, "notional_change_usd": notional, "source_id": "v",
+             "capital_flow_usd": capital, "capital_known_from": day + DAY} | about
+            for asset, by_day in perps.items() for day, (notional, capital) in by_day.items()
+        ]  # fmt: skip
+        for name, rows in (("fct_etf_flow_agg_daily", fund_days), ("fct_stablecoin_supply_daily", coin_days),
+                           ("fct_derivative_oi_daily", perp_days)):  # fmt: skip
             con.register("drawn", pa.Table.from_pylist(rows))
             con.execute(f"insert into warehouse.marts.{name} by name from drawn")
         told = con.execute(statement)
@@ -215,20 +230,58 @@ def flows(statement: str, etf: dict[str, dict[date, Decimal | None]], coins: dic
         return {(row["channel"], row["session_date"]): row for row in rows}
 
 
-def record(seed: int, scale: int = 1) -> tuple[dict, dict]:
-    """Fund flows with a missing session, and coins of which one starts late and one misses a day."""
+def record(seed: int, scale: int = 1) -> tuple[dict, dict, dict]:
+    """Fund flows with a missing session, coins of which one starts late and one misses a day, and open interest on which
+    no leverage is known until some day, and on one later day."""
     rng = random.Random(seed)  # noqa: S311 - repeatable
     etf = {asset: {day: Decimal(rng.randint(-500, 500)) * 10**6 * scale for day in NYSE} for asset in ("BTC", "ETH")}
     etf["ETH"][NYSE[-20]] = None
     coins = {coin: {day: Decimal(rng.randint(-90, 90)) * 10**5 * scale for day in SPAN} for coin in ("USDT", "DAI")}
     coins["DAI"] = {day: flow for day, flow in coins["DAI"].items() if day >= SPAN[10] and day != SPAN[95]}
-    return etf, coins
+    perps = {asset: {day: Decimal(rng.randint(-900, 900)) * 10**5 * scale for day in SPAN} for asset in ("BTC", "ETH")}
+    unknown = {*SPAN[:4], SPAN[100]}
+    return etf, coins, {
+        asset: {day: (notional, None if day in unknown else notional / 5) for day, notional in by_day.items()}
+        for asset, by_day in perps.items()
+    }  # fmt: skip
+
+
+def test_capital_behind_open_interest_is_told_where_leverage_is_known(compiled: dict[str, str]) -> None:
+    """The change in notional always, the flow where every day has one, grade D throughout: it never enters the index."""
+    etf, coins, perps = record(5)
+    told = flows(compiled["fct_channel_flow_daily"], etf, coins, perps)
+    statuses = set()
+    for previous, session in zip(NYSE, NYSE[1:], strict=False):
+        row = told["DEX_PERP", session]
+        cells = [by_day[day] for by_day in perps.values() for day in SPAN if previous < day <= session]
+        capital = [flow for _, flow in cells if flow is not None]
+        assert row["notional_change_usd"] == sum(notional for notional, _ in cells)
+        assert row["flow_usd"] == (sum(capital) if capital else None)
+        status = "not_yet" if not capital else "final" if len(capital) == len(cells) else "partial"
+        assert row["obs_status"] == status and row["is_estimate"] and row["grade"] == "D"
+        assert row["flow_reason"] == (None if capital else "no_effective_leverage")
+        statuses.add(status)
+    assert statuses == {"not_yet", "partial", "final"} or statuses == {"not_yet", "final"}
+    assert told["STABLE", NYSE[1]]["notional_change_usd"] is None and told["STABLE", NYSE[1]]["grade"] == "C"
+
+
+def test_venues_are_added_up_only_where_they_are_known_to_count_alike() -> None:
+    """A channel has one venue, or several of one convention that is known."""
+    with (Path(__file__).resolve().parents[2] / "dbt_project" / "seeds" / "venue.csv").open(encoding="utf-8") as file:
+        venues = list(csv.DictReader(file))
+    by_channel: dict[str, list[str]] = {}
+    for venue in venues:
+        by_channel.setdefault(venue["channel"], []).append(venue["oi_convention"])
+    assert by_channel.pop("") and by_channel
+    for conventions in by_channel.values():
+        assert "sides_apart" not in conventions
+        assert len(conventions) == 1 or (len(set(conventions)) == 1 and "venue_raw" not in conventions)
 
 
 def test_a_channel_that_never_closes_sums_the_days_since_the_session_before(compiled: dict[str, str]) -> None:
     """Over weekends and a holiday, of the coins that have begun; a missing day makes the session partial."""
-    etf, coins = record(1)
-    told = flows(compiled["fct_channel_flow_daily"], etf, coins)
+    etf, coins, perps = record(1)
+    told = flows(compiled["fct_channel_flow_daily"], etf, coins, perps)
     for previous, session in zip(NYSE, NYSE[1:], strict=False):
         row = told["STABLE", session]
         days = [day for day in SPAN if previous < day <= session]
@@ -238,7 +291,7 @@ def test_a_channel_that_never_closes_sums_the_days_since_the_session_before(comp
         assert row["obs_status"] == ("final" if len(landed) == len(due) else "partial")
         assert told["ETF_BTC", session]["flow_usd"] == etf["BTC"][session]
     lacking = [key for key, row in told.items() if row["obs_status"] != "final"]
-    assert {channel for channel, _ in lacking} == {"ETF_ETH", "STABLE"}
+    assert {channel for channel, _ in lacking} == {"ETF_ETH", "STABLE", "DEX_PERP"}
     assert all(told[key]["score"] is None and told[key]["cum5_usd"] is None for key in lacking)
 
 
@@ -246,7 +299,7 @@ def test_scores_and_shares_are_those_of_the_card(compiled: dict[str, str]) -> No
     """Strictly prior sessions, 48 of 60, clipped; shares of twenty whole sessions between those that have them."""
     told = flows(compiled["fct_channel_flow_daily"], *record(2))
     scored = 0
-    for channel in ("ETF_BTC", "ETF_ETH", "STABLE"):
+    for channel in ("ETF_BTC", "ETF_ETH", "STABLE", "DEX_PERP"):
         days = sorted(day for name, day in told if name == channel)
         final = {d: told[channel, d]["flow_usd"] for d in days if told[channel, d]["obs_status"] == "final"}
         for n, day in enumerate(days):
@@ -271,21 +324,23 @@ def test_scores_and_shares_are_those_of_the_card(compiled: dict[str, str]) -> No
 
 def test_a_channel_in_another_unit_has_the_same_scores(compiled: dict[str, str]) -> None:
     """Scale invariance: a thousandfold flow, in every channel or in one, leaves every score where it was."""
-    etf, coins = record(3)
-    plain = flows(compiled["fct_channel_flow_daily"], etf, coins)
-    for scaled in (record(3, 1000), (etf, record(3, 1000)[1]), ({**etf, "BTC": record(3, 1000)[0]["BTC"]}, coins)):
+    etf, coins, perps = record(3)
+    plain = flows(compiled["fct_channel_flow_daily"], etf, coins, perps)
+    etf_1000, coins_1000, perps_1000 = record(3, 1000)
+    for scaled in (record(3, 1000), (etf, coins_1000, perps), ({**etf, "BTC": etf_1000["BTC"]}, coins, perps_1000)):
         other = flows(compiled["fct_channel_flow_daily"], *scaled)
         assert {key: row["score"] for key, row in other.items()} == {key: row["score"] for key, row in plain.items()}
 
 
 def test_later_days_change_no_earlier_flow(compiled: dict[str, str]) -> None:
     """No look-ahead: a record that ends earlier gives the same rows up to there."""
-    etf, coins = record(4)
-    whole = flows(compiled["fct_channel_flow_daily"], etf, coins)
+    etf, coins, perps = record(4)
+    whole = flows(compiled["fct_channel_flow_daily"], etf, coins, perps)
     end = NYSE[-30]
     cut = flows(
         compiled["fct_channel_flow_daily"],
         {asset: {d: f for d, f in by_day.items() if d <= end} for asset, by_day in etf.items()},
         {coin: {d: f for d, f in by_day.items() if d <= end} for coin, by_day in coins.items()},
+        {asset: {d: f for d, f in by_day.items() if d <= end} for asset, by_day in perps.items()},
     )
     assert {key: row for key, row in cut.items() if key[1] <= end} == {k: r for k, r in whole.items() if k[1] <= end}

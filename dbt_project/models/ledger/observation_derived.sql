@@ -92,7 +92,7 @@ valued as (
 changed as (
     select
         *,
-        ((own - before)::decimal(20, 4) * nav::decimal(17, 8))::decimal(38, 18) as value
+        {{ product('own - before', 'nav') }}::decimal(38, 18) as value
     from valued
     window so_far as (partition by source_id, fund, session_date order by changed_at)
     qualify count(value) over so_far > 0 and lag(value) over so_far is distinct from value

@@ -7,28 +7,26 @@ with priced as (
     select
         *,
         case side when 'long' then 1 else -1 end as sign,
-        {{ divide('notional_usd', 'qty') }} as mark_price_usd,
-        0.5::double / nullif(max_leverage, 0)::double as maintenance_rate,
+        2 * max_leverage as inverse_rate,
+        {{ proportion('notional_usd', '1', 'qty', 8) }} as mark_price_usd,
         case margin_mode
             when 'isolated' then equity_usd
-            else {{ divide('cross_equity_usd::double * notional_usd::double', 'cross_notional_usd', 2) }}
+            else {{ proportion('cross_equity_usd', 'notional_usd', 'cross_notional_usd', 8) }}
         end as equity_allocated,
         case margin_mode
-            when 'isolated'
-                then margin_usd::double - notional_usd::double * 0.5::double / nullif(max_leverage, 0)::double
-            else cross_equity_usd::double - cross_maintenance_usd::double
+            when 'isolated' then margin_usd - {{ proportion('notional_usd', '1', '2 * max_leverage', 8) }}
+            else cross_equity_usd - cross_maintenance_usd
         end as margin_available
     from {{ ref('position_day') }}
 ),
 
+-- over 1 - l x side, that is (1 / l) / (1 / l - side) times
 liquidated as (
     select
         *,
-        round(
-            mark_price_usd::double
-            - sign * margin_available / nullif(qty, 0)::double / (1 - maintenance_rate * sign),
-            8
-        ) as computed
+        mark_price_usd - sign * {{ proportion(
+            'margin_available', 'inverse_rate', product('qty', 'inverse_rate - sign'), 8
+        ) }} as computed
     from priced
 )
 
@@ -51,7 +49,7 @@ select
     case when computed > 0 then computed::decimal(20, 8) end as liq_price_usd,
     liq_price::decimal(20, 8) as liq_price_reported_usd,
     case
-        when computed > 0 then {{ divide('sign * (mark_price_usd::double - computed)', 'mark_price_usd') }}
+        when computed > 0 then {{ divide('sign * (mark_price_usd - computed)', 'mark_price_usd') }}
     end as liq_distance,
     n_states,
     source_id,

@@ -1,6 +1,6 @@
 -- venue x asset x event_date: the last open interest of the UTC day and the mean funding of the day. Each venue counts
 -- in its own way (`oi_convention`), so rows of two venues are not to be added up. Dollars are the venue's own figure,
--- else coins x the mark price of the same instant.
+-- else coins x the mark price of the same instant. What capital stands behind a change is an estimate (grade D).
 with reading as (
     select
         split_part(series_id, '.', 1) as family,
@@ -56,38 +56,105 @@ daily as (
     from counted
     group by venue, asset, event_date
     having bool_or(family != 'MARK')
+),
+
+-- what watched accounts hold on a venue, and what stands behind it, at their last states of the day
+tracked as (
+    select
+        venue,
+        event_date,
+        count(distinct account)::int as n_accounts,
+        sum(notional_usd) as notional_usd,
+        sum(equity_allocated_usd) as equity_usd,
+        max(known_from) as known_from
+    from {{ ref('fct_account_position_daily') }}
+    where equity_allocated_usd is not null
+    group by venue, event_date
+),
+
+tracked_asset as (
+    select
+        venue,
+        instrument as asset,
+        event_date,
+        sum(notional_usd) as notional_usd
+    from {{ ref('fct_account_position_daily') }}
+    where equity_allocated_usd is not null
+    group by venue, instrument, event_date
+),
+
+stepped as (
+    select
+        daily.* exclude (mark),
+        daily.mark::decimal(20, 8) as mark,
+        coalesce(
+            {{ usd('daily.own_usd') }},
+            case when daily.mark_at = daily.oi_at then {{ usd(product('daily.oi_native', 'daily.mark')) }} end
+        ) as oi_usd,
+        case
+            when lag(daily.event_date) over by_day = daily.event_date - 1
+                then daily.oi_native - lag(daily.oi_native) over by_day
+        end as change_native,
+        case
+            when lag(daily.event_date) over by_day = daily.event_date - 1 then lag(daily.mark) over by_day
+        end as mark_before,
+        lag(daily.known_from) over by_day as before_known_from
+    from daily
+    window by_day as (partition by daily.venue, daily.asset order by daily.event_date)
+),
+
+-- the capital behind a change: coins at the price of the day before over the effective leverage of those who are
+-- watched, sum of notional over sum of equity
+backed as (
+    select
+        stepped.*,
+        venue.oi_convention,
+        {{ usd(product('stepped.change_native', 'stepped.mark_before')) }} as notional_change_usd,
+        coalesce(tracked.n_accounts, 0) as n_accounts,
+        tracked.notional_usd as tracked_usd,
+        case when tracked.equity_usd > 0 then tracked.equity_usd end as equity_usd,
+        tracked_asset.notional_usd as tracked_asset_usd,
+        greatest(stepped.known_from, stepped.before_known_from, tracked.known_from) as capital_known_from
+    from stepped
+    left join {{ ref('venue') }} as venue on stepped.venue = venue.venue
+    left join tracked on stepped.venue = tracked.venue and stepped.event_date = tracked.event_date
+    left join tracked_asset
+        on stepped.venue = tracked_asset.venue
+        and stepped.asset = tracked_asset.asset
+        and stepped.event_date = tracked_asset.event_date
 )
 
 select
-    daily.venue,
-    daily.asset,
-    daily.event_date,
-    daily.oi_native,
-    coalesce(
-        {{ usd('daily.own_usd') }},
-        case
-            when daily.mark_at = daily.oi_at
-                then {{ usd('daily.oi_native::decimal(20, 6) * daily.mark::decimal(18, 10)') }}
-        end
-    ) as oi_usd,
-    {{ usd('daily.long_usd') }} as oi_long_usd,
-    {{ usd('daily.short_usd') }} as oi_short_usd,
-    venue.oi_convention,
-    daily.oi_at,
-    daily.mark::decimal(20, 8) as mark_price_usd,
+    venue,
+    asset,
+    event_date,
+    oi_native,
+    oi_usd,
+    {{ usd('long_usd') }} as oi_long_usd,
+    {{ usd('short_usd') }} as oi_short_usd,
+    oi_convention,
+    oi_at,
+    mark as mark_price_usd,
+    change_native as oi_change_native,
+    notional_change_usd,
+    n_accounts as n_accounts_tracked,
+    {{ divide('tracked_asset_usd', 'oi_usd') }} as tracked_share,
+    {{ divide('tracked_usd', 'equity_usd') }} as leverage_tracked,
+    {{ proportion('notional_change_usd', 'equity_usd', 'tracked_usd') }}::decimal(24, 2) as capital_flow_usd,
     case
-        when lag(daily.event_date) over by_day = daily.event_date - 1
-            then daily.oi_native - lag(daily.oi_native) over by_day
-    end as oi_change_native,
-    daily.funding_annualised,
-    daily.n_funding_readings,
-    daily.source_id,
-    daily.n_publishers,
-    daily.n_lineages,
-    daily.n_measurements,
-    daily.grade,
-    daily.known_from
-from daily
-left join {{ ref('venue') }} as venue on daily.venue = venue.venue
-window by_day as (partition by daily.venue, daily.asset order by daily.event_date)
-order by daily.venue, daily.asset, daily.event_date
+        when oi_convention = 'sides_apart' then 'sides_apart'
+        when change_native is null then 'no_reading_before'
+        when mark_before is null then 'no_price_before'
+        when equity_usd is null or tracked_usd = 0 then 'no_effective_leverage'
+    end as capital_flow_reason,
+    funding_annualised,
+    n_funding_readings,
+    source_id,
+    n_publishers,
+    n_lineages,
+    n_measurements,
+    grade,
+    known_from,
+    case when notional_change_usd is not null then capital_known_from end as capital_known_from
+from backed
+order by venue, asset, event_date

@@ -44,11 +44,29 @@ day as (
         known_from
     from {{ ref('fct_protocol_tvl_daily') }}
     where subject_kind = 'protocol'
+
+    union all by name
+
+    -- an estimate, of the venue that the seed names: venues that count in different ways are not added up
+    select
+        venue.channel,
+        oi.venue || '.' || oi.asset as part,
+        oi.event_date,
+        oi.capital_flow_usd as flow_usd,
+        oi.notional_change_usd,
+        oi.source_id,
+        oi.n_lineages,
+        oi.n_measurements,
+        oi.grade,
+        oi.capital_known_from as known_from
+    from {{ ref('fct_derivative_oi_daily') }} as oi
+    inner join {{ ref('venue') }} as venue on oi.venue = venue.venue and venue.channel = 'DEX_PERP'
 ),
 
--- a part is expected on every day from its first flow on
+-- a part is expected on every day from its first flow on, of open interest from its first change
 part as (
-    select channel, part, min(event_date) filter (flow_usd is not null) as first_date
+    select
+        channel, part, min(event_date) filter (coalesce(flow_usd, notional_change_usd) is not null) as first_date
     from day
     group by channel, part
 ),
@@ -68,6 +86,7 @@ summed as (
         day.channel,
         session.session_date,
         sum(day.flow_usd) as flow_usd,
+        sum(day.notional_change_usd) as notional_change_usd,
         count(day.flow_usd)::int as n_summed,
         string_agg(distinct day.source_id, ', ' order by day.source_id) as input_source_ids,
         min(day.n_lineages)::int as n_lineages,
@@ -76,7 +95,7 @@ summed as (
         max(day.known_from) as known_from
     from day
     asof inner join session on day.event_date <= session.session_date
-    where day.flow_usd is not null
+    where coalesce(day.flow_usd, day.notional_change_usd) is not null
     group by day.channel, session.session_date
 ),
 
@@ -101,8 +120,9 @@ flow as (
         due.channel,
         due.session_date,
         summed.flow_usd,
+        summed.notional_change_usd,
         case
-            when summed.n_summed is null then 'not_yet'
+            when coalesce(summed.n_summed, 0) = 0 then 'not_yet'
             when summed.n_summed < due.n_due then 'partial'
             else 'final'
         end as obs_status,
@@ -119,10 +139,12 @@ flow as (
 
 measured as (
     select
-        channel.channel,
         channel.channel_set,
         channel.is_estimate,
-        flow.* exclude (channel),
+        flow.* replace (
+            -- a proxy is D at most, see the ladder
+            case when channel.is_estimate and flow.grade < 'D' then 'D' else flow.grade end as grade
+        ),
         case when flow.obs_status = 'final' then flow.flow_usd end as final_usd
     from flow
     inner join {{ ref('channel') }} as channel on flow.channel = channel.channel
@@ -164,6 +186,12 @@ select
     whole.session_date,
     whole.n_days_summed,
     {{ usd('whole.flow_usd') }} as flow_usd,
+    {{ usd('whole.notional_change_usd') }} as notional_change_usd,
+    case
+        when whole.flow_usd is not null then null
+        when whole.notional_change_usd is not null then 'no_effective_leverage'
+        else 'no_reading'
+    end as flow_reason,
     whole.obs_status,
     whole.is_estimate,
     {{ usd('case when whole.n_final_5 = 5 then whole.sum5 end') }} as cum5_usd,

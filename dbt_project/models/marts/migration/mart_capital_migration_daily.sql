@@ -15,7 +15,8 @@ with channel_session as (
             as is_in,
         case
             when flow.channel is null then 'no record'
-            when flow.grade not in ('A', 'B', 'C') then 'grade ' || flow.grade
+            when flow.grade not in ('A', 'B', 'C')
+                then case when channel.is_estimate then 'an estimate, ' else '' end || 'grade ' || flow.grade
             else replace(flow.score_reason, '_', ' ')
         end as out_reason
     from (select distinct session_date from {{ ref('fct_channel_flow_daily') }}) as day
@@ -162,7 +163,8 @@ select
     contribution.top_contributors,
     case
         when not labelled.has_quorum
-            then 'a final session with 48 final ones among the 60 before it, of ' || labelled.left_out
+            then 'a final session with 48 final ones among the 60 before it, of a measured figure of grade C or better:'
+                || ' ' || labelled.left_out
         when labelled.label = 'INSUFFICIENT' then 'the missing sessions'
         else 'a smoothed index beyond 1 either way for three sessions with dollars of opposite signs on the two sides,'
             || ' or the end of them'

@@ -90,7 +90,8 @@ day as (
 split as (
     select
         *,
-        avg(market_cap_usd) filter (distribution_kind = 'recurring') over last_year as market_cap_365d_usd,
+        sum(market_cap_usd) filter (distribution_kind = 'recurring') over last_year as market_cap_sum,
+        count(market_cap_usd) filter (distribution_kind = 'recurring') over last_year as n_market_caps,
         sum(distribution_usd) filter (distribution_kind = 'recurring') over last_year as recurring_365d_usd,
         case
             when revenue_usd > fees_usd then 'revenue_exceeds_fees'
@@ -116,8 +117,9 @@ select
     identity_broken,
     distribution_usd,
     market_cap_usd,
-    case when distribution_kind = 'recurring' then {{ divide('recurring_365d_usd', 'market_cap_365d_usd') }} end
-        as distribution_yield,
+    case
+        when distribution_kind = 'recurring' then {{ divide('recurring_365d_usd * n_market_caps', 'market_cap_sum') }}
+    end as distribution_yield,
     claim_status,
     lifecycle_status,
     obs_status,

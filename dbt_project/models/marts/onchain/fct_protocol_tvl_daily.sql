@@ -37,9 +37,7 @@ moved as (
         coalesce(today.event_date, before.event_date + 1) as event_date,
         coalesce(today.dollars, before.dollars) as dollars,
         -- the change of the quantity at the price of the day before, dollars over quantity
-        {{ divide(
-            '(today.quantity - before.quantity)::double * before.dollars::double', 'before.quantity', 2
-        ) }} as moved_usd,
+        {{ proportion('before.dollars', 'today.quantity - before.quantity', 'before.quantity') }} as moved_usd,
         before.known_from,
         before.grade
     from token as today
