@@ -40,7 +40,10 @@ up: $(VENV)/runtime.stamp  ## start a local Airflow on live sources: all compone
 down:  ## stop what `make up` started
 	@WAREHOUSE_HOME=$(LIVE_HOME) $(BIN)/python -m include.orchestration.local down
 
-bi: $(VENV)/runtime.stamp $(BI_VENV)/bi.stamp  ## dashboards on the served version: Superset on 127.0.0.1:BI_PORT
+# Looked at before 0.7 GB are installed for nothing.
+bi: $(VENV)/runtime.stamp  ## dashboards on the served version: Superset on 127.0.0.1:BI_PORT
+	@$(BIN)/python -m include.orchestration.bi check $(BI_PORT)
+	@$(MAKE) -s $(BI_VENV)/bi.stamp
 	@$(BIN)/python -m include.orchestration.bi up $(BI_VENV)/bin/python $(BI_PORT)
 
 bi-down:  ## stop what `make bi` started

@@ -1,4 +1,4 @@
-"""`python -m include.orchestration.bi up PYTHON [PORT] | down`: Superset on this machine, on loopback.
+"""`python -m include.orchestration.bi check PORT | up PYTHON [PORT] | down`: Superset on this machine, on loopback.
 
 PYTHON is the interpreter of Superset's own environment (include/bi/requirements.txt). State, keys and the password
 stand in WAREHOUSE_HOME/bi. It reads the served file, or the PostgreSQL of WAREHOUSE_POSTGRES_URL where that is set.
@@ -21,16 +21,23 @@ from include.warehouse import publish
 BI, PORT, START_S = ROOT / "include" / "bi", 8088, 180.0
 
 
+def check(settings: Settings, port: int) -> str:
+    """What Superset would read, before 0.7 GB are installed for it.
+
+    Raises `ConfigError` if it runs already, the port is taken, or nothing is published.
+    """
+    if processes.alive(settings.home / "bi"):
+        raise ConfigError("it runs already", source="bi", rule="config.running", action="`make bi-down` stops it")
+    processes.check_port(port, source="bi", action="free it, or `make bi BI_PORT=...`")
+    return warehouse_url(settings)
+
+
 def up(settings: Settings, python: Path, port: int = PORT) -> str:
     """Bring Superset's tables, user and dashboards to the state of the files, and serve it. Returns what to know.
 
-    Raises `ConfigError` if it runs already, the port is taken, or nothing is published; else `CapmigError`.
+    Raises what `check` raises; else `CapmigError`.
     """
-    home = settings.home / "bi"
-    if processes.alive(home):
-        raise ConfigError("it runs already", source="bi", rule="config.running", action="`make bi-down` stops it")
-    processes.check_port(port, source="bi", action="free it, or `make bi BI_PORT=...`")
-    url = warehouse_url(settings)
+    home, url = settings.home / "bi", check(settings, port)
     disk.make_dir(home / "logs")
     home.chmod(0o700)
     for name, size in (("secret_key", 48), ("password", 12)):
@@ -46,7 +53,8 @@ def up(settings: Settings, python: Path, port: int = PORT) -> str:
     except BaseException:
         processes.stop(home)
         raise
-    return (f"Superset is up: http://127.0.0.1:{port}/superset/dashboard/today/ and .../explore/, user admin, the "
+    names = ", ".join(sorted(path.stem for path in (BI / "assets" / "dashboards").glob("*.yaml")))
+    return (f"Superset is up: http://127.0.0.1:{port}/superset/dashboard/today/, of {names}; user admin, the "
             f"password in {home / 'password'}; logs in {home / 'logs'}; `make bi-down` stops it")  # fmt: skip
 
 
@@ -111,21 +119,18 @@ def _wait(home: Path, port: int) -> None:
                       action=f"see {home / 'logs' / 'superset.log'}")  # fmt: skip
 
 
-def main(argv: list[str]) -> int:
-    """`up PYTHON [PORT]` or `down`."""
-    try:
-        if argv[:1] == ["up"] and len(argv) in (2, 3) and all(a.isdigit() for a in argv[2:]):
+def _run(words: list[str]) -> str | None:
+    match words:
+        case ["check", port] if port.isdigit():
+            check(load(), int(port))
+            return ""
+        case ["up", python, *port] if len(port) < 2 and all(p.isdigit() for p in port):
             # Not resolved: a virtual environment is known by the path of its interpreter.
-            sys.stdout.write(f"{up(load(), Path(argv[1]).absolute(), *map(int, argv[2:]))}\n")
-        elif argv == ["down"]:
-            sys.stdout.write(f"{down(load())}\n")
-        else:
-            raise ConfigError("say up or down", source="bi", rule="cli.usage", action="see `make help`")
-    except CapmigError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
+            return up(load(), Path(python).absolute(), *map(int, port))
+        case ["down"]:
+            return down(load())
+    return None
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(processes.command(_run, source="bi"))

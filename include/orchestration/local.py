@@ -123,22 +123,16 @@ def _health(port: int) -> dict[str, str | None]:
         connection.close()
 
 
-def main(argv: list[str]) -> int:
-    """`up [PORT]` or `down`."""
-    try:
-        if argv[:1] == ["up"] and all(a.isdigit() for a in argv[1:2]):
-            sys.stdout.write(f"{up(load(), port=int(argv[1]) if argv[1:] else PORT)}\n")
-        elif argv == ["watch"]:
+def _run(words: list[str]) -> str | None:
+    match words:
+        case ["up", *port] if len(port) < 2 and all(p.isdigit() for p in port):
+            return up(load(), port=int(port[0]) if port else PORT)
+        case ["watch"]:
             watch()
-        elif argv == ["down"]:
-            sys.stdout.write(f"{down(load())}\n")
-        else:
-            raise ConfigError("say up or down", source="airflow", rule="cli.usage", action="see `make help`")
-    except CapmigError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
+        case ["down"]:
+            return down(load())
+    return None
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(processes.command(_run, source="airflow"))

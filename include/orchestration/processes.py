@@ -6,13 +6,15 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 from include.core import disk
-from include.core.errors import ConfigError
+from include.core.errors import CapmigError, ConfigError
 from include.settings import ROOT
 
 STOP_S = 30.0
@@ -66,6 +68,20 @@ def check_port(port: int, *, source: str, action: str) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise ConfigError(f"port {port} is taken", source=source, rule="config.port", action=action) from None
+
+
+def command(run: Callable[[list[str]], str | None], *, source: str) -> int:
+    """What a module that starts processes does with its words: `run` answers with what to say, None if it does not know
+    them. Returns the exit code; an error is one line."""
+    try:
+        said = run(sys.argv[1:])
+        if said is None:
+            raise ConfigError("say up or down", source=source, rule="cli.usage", action="see `make help`")
+    except CapmigError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(f"{said}\n" if said else "")
+    return 0
 
 
 def _signal(group: int, number: int) -> None:

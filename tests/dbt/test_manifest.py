@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 LAYERS = {"staging": ("ledger", "private"), "ledger": ("ledger", "protected"), "partitions": ("ledger", "protected"), "marts": ("marts", "public"),
@@ -194,20 +195,28 @@ def test_every_formula_has_a_unit_test(manifest: dict) -> None:
 
 
 def test_every_mart_has_a_reader(manifest: dict) -> None:
-    """Each public table stands in an exposure; an exposure that names its code depends on what that code asks, exactly."""
-    tables, read = set(public(manifest)), set()
+    """Each public table stands in an exposure; an exposure that names its code depends on what that code asks, exactly;
+    what no page shows is asked through the doors alone."""
+    tables, read = set(public(manifest)), {}
     for exposure in manifest["exposures"].values():
-        used = {ref["name"] for ref in exposure["refs"]}
-        read |= used
+        used = read[exposure["name"]] = {ref["name"] for ref in exposure["refs"]}
         assert used <= tables and exposure["owner"]["name"] and exposure["description"], exposure["name"]
         if code := exposure["config"]["meta"].get("code"):
-            path = PROJECT.parent / code
-            text = "".join(p.read_text(encoding="utf-8") for p in (sorted(path.rglob("*.py")) or [path]))
-            asked = set(re.findall(r"\b(?:marts|ops)\.([a-z_]+)", text)) & tables
+            asked = set(re.findall(r"\b(?:marts|ops)\.([a-z_]+)", _code(PROJECT.parent / code))) & tables
             assert used == asked, exposure["name"]
-    assert read == tables
-    named = {e["name"] for e in manifest["exposures"].values()}
-    assert named == {"daily_brief", "status", "report", "why", "today", "explore"}
+    dashboards = {p.stem for p in (PROJECT.parent / "include" / "bi" / "assets" / "dashboards").glob("*.yaml")}
+    assert set(read) == {"daily_brief", "status", "report", "why", "doors"} | dashboards
+    assert read.pop("doors") == tables - set().union(*read.values())
+
+
+def _code(path: Path) -> str:
+    """Python as it stands; of a dashboard, the datasets that its charts show."""
+    if path.suffix != ".yaml":
+        return "".join(p.read_text(encoding="utf-8") for p in (sorted(path.rglob("*.py")) or [path]))
+    texts = {kind: [p.read_text(encoding="utf-8") for p in (path.parents[1] / kind).glob("*.yaml")]
+             for kind in ("charts", "datasets")}  # fmt: skip
+    shown = [t for t in texts["charts"] if yaml.safe_load(t)["uuid"] in path.read_text(encoding="utf-8")]
+    return "".join(t for t in texts["datasets"] if any(yaml.safe_load(t)["uuid"] in chart for chart in shown))
 
 
 def test_no_test_is_switched_off(manifest: dict) -> None:

@@ -32,6 +32,9 @@ def _assets(kind: str) -> dict[str, dict]:
     return {p.stem: yaml.safe_load(p.read_text()) for p in sorted((ASSETS / kind).glob("*.yaml"))}
 
 
+PROVENANCE = {"grade", "n_lineages", "n_measurements", "known_from"}
+
+
 def test_every_tile_says_grade_source_count_and_age() -> None:
     """A table lists them; a chart's legend names grade and counts, and the table beside it the age."""
     datasets = {d["uuid"]: d for d in _assets("datasets").values()}
@@ -43,28 +46,31 @@ def test_every_tile_says_grade_source_count_and_age() -> None:
             continue
         shown = set(chart["params"].get("all_columns", []))
         if chart["viz_type"] == "table":
-            assert {"grade", "n_lineages", "n_measurements", "known_from", "age_h"} <= shown, chart["slice_name"]
+            told = PROVENANCE & {c["column_name"] for c in dataset["columns"]}
+            assert told | {"grade", "known_from", "age_h"} <= shown, chart["slice_name"]
         else:
             # a step that is drawn before its poll would show what nobody knew yet
             assert chart["params"].get("seriesType") == ("end" if chart["viz_type"].endswith("step") else None)
             assert chart["params"]["groupby"] == ["label"] and "grade" in dataset["sql"], chart["slice_name"]
+    on_a_dashboard = set()
     for dashboard in _assets("dashboards").values():
         for row in (p for p in dashboard["position"].values() if isinstance(p, dict) and p["type"] == "ROW"):
             tiles = [dashboard["position"][c]["meta"] for c in row["children"]]
             assert sum(t["width"] for t in tiles) <= 12
-            assert all(t["uuid"] in charts for t in tiles if "uuid" in t)
+            on_a_dashboard |= {t["uuid"] for t in tiles if "uuid" in t}
+    assert on_a_dashboard == set(charts)
 
 
 def test_datasets_select_and_format(pack_home: Path) -> None:
-    """No dataset aggregates; each gives exactly the columns that it declares, keeps the rows of its table, and refers to
-    no schema but marts and ops. UUIDs are written down, so that a second import changes what is there."""
+    """No dataset aggregates; each gives exactly the columns that it declares, keeps the rows of its table and what they say
+    of themselves, and refers to no schema but marts and ops. UUIDs are written down, so that a second import changes
+    what is there."""
     seen: set[str] = set()
     for kind in ("databases", "datasets", "charts", "dashboards"):
         for asset in _assets(kind).values():
             assert asset["uuid"] not in seen
             seen.add(asset["uuid"])
-    with duckdb.connect(str(pack_home / "serve" / "warehouse.duckdb"), read_only=True) as con:
-        con.execute("set TimeZone = 'UTC'")
+    with _reading(pack_home) as con:
         for name, dataset in _assets("datasets").items():
             sql = dataset["sql"]
             assert not re.search(
@@ -73,10 +79,62 @@ def test_datasets_select_and_format(pack_home: Path) -> None:
             assert set(re.findall(r"(?<!distinct )\b(?:from|join)\s+(\w+)\.", sql)) <= {"marts", "ops"}, name
             columns = [c[0] for c in con.execute(f"describe {sql}").fetchall()]
             assert columns == [c["column_name"] for c in dataset["columns"]], name
-            table = re.search(r"from ((?:marts|ops)\.\w+)(?: as x)?\n", sql + "\n")[1]
-            where = f" as x {sql[sql.index('where') :]}" if "\nwhere" in sql else ""
-            counts = [con.execute(f"select count(*) from {what}").fetchone() for what in (f"({sql})", table + where)]
-            assert counts[0] == counts[1] and counts[0] > (0,), name
+            table, condition = _table(sql)
+            rows = con.execute(f"select count(*) from {table} as x where {condition}").fetchone()[0]
+            assert con.execute(f"select count(*) from ({sql})").fetchone()[0] == (rows or 1), name
+            of_the_mart = {c[0] for c in con.execute(f"describe {table}").fetchall()}
+            assert PROVENANCE & of_the_mart <= set(columns), name
+
+
+def test_no_tile_is_a_blank_box(pack_home: Path) -> None:
+    """Each has rows on the record; where a mart has none, or would have none, there is one that says so."""
+    datasets = {d["uuid"]: d for d in _assets("datasets").values()}
+    with _reading(pack_home) as con:
+        for name, chart in _assets("charts").items():
+            sql = datasets[chart["dataset_uuid"]]["sql"]
+            where = " and ".join(f"({_condition(f)})" for f in chart["params"]["adhoc_filters"]) or "true"
+            assert con.execute(f"from ({sql}) where {where} limit 1").fetchall(), name
+            if "left join marts." in sql and "from marts." not in sql:
+                emptied = re.sub(r"( as x on ).+", r"\1false", sql, count=1)
+                rows = con.execute(f"from ({emptied}) where {where}").fetchall()
+                assert len(rows) == 1 and "on record" in str(rows[0]), name
+
+
+def test_each_headline_stands_on_one_subject(pack_home: Path) -> None:
+    """A dashboard of a subject begins with what the brief says of it."""
+    with _reading(pack_home) as con:
+        shown = [
+            row
+            for name, chart in _assets("charts").items()
+            if name.endswith("_findings")
+            for row in con.execute(
+                "select headline from marts.mart_daily_brief where "
+                + " and ".join(f"({_condition(f)})" for f in chart["params"]["adhoc_filters"])
+            ).fetchall()
+        ]
+        brief = con.execute("select headline from marts.mart_daily_brief where section = 'headline'").fetchall()
+    assert sorted(shown) == sorted(brief)
+
+
+def _reading(home: Path) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect(str(home / "serve" / "warehouse.duckdb"), read_only=True)
+    con.execute("set TimeZone = 'UTC'")
+    return con
+
+
+def _table(sql: str) -> tuple[str, str]:
+    """The table that a dataset is of, and which of its rows."""
+    table, condition = re.search(r"(?:from|join) ((?:marts|ops)\.\w+)(?: as x)?(?: on (.+))?\n", sql + "\n").groups()
+    return table, condition or (sql.partition("\nwhere ")[2] or "true")
+
+
+def _condition(adhoc: dict) -> str:
+    """A chart's filter as SQL."""
+    if adhoc["expressionType"] == "SQL":
+        return adhoc["sqlExpression"]
+    value = adhoc["comparator"]
+    said = f"({', '.join(map(repr, value))})" if isinstance(value, list) else "" if value is None else repr(value)
+    return f"{adhoc['subject']} {adhoc['operator'].replace('==', '=')} {said}"
 
 
 @dataclass(slots=True)
@@ -128,6 +186,87 @@ class Superset:
             dict(zip(heads, row.locator("td").all_inner_texts(), strict=True))
             for row in table.locator("tbody tr").all()
         ]
+
+
+# Of each dashboard: a tile, some of its headings, how they are written, and the same by the command.
+FIGURES = {
+    "channels": [
+        ("Why each session has its label, and what would change it",
+         ["session", "label", "index", "smoothed", "why", "what would change it"],
+         [None, None, "{:+.2f}", "{:+.2f}", None, None],
+         "select session_date, label, migration_index, migration_index_ewma, label_reason, would_change_it "
+         "from marts.mart_capital_migration_daily order by session_date desc limit 5"),
+        ("Channels, newest sessions: flow, share, and why a score is missing",
+         ["channel", "flow, USD", "share of what moved", "grade", "lineages"],
+         [None, "{:,.0f}", "{:.1%}", None, None],
+         "select channel, flow_usd, share_of_gross, grade, n_lineages from marts.fct_channel_flow_daily "
+         "order by session_date desc, channel limit 9"),
+        ("Stablecoins, newest days: a price off the peg is no flow",
+         ["asset", "coins", "net issuance, USD"],
+         [None, "{:,.0f}", "{:,.0f}"],
+         "select asset, supply_native, net_issuance_usd from marts.fct_stablecoin_supply_daily where chain = 'all' "
+         "order by event_date desc, asset limit 8"),
+        ("Protocols: fees, revenue, and what holders were paid; a liquidating payout is capital returned, no yield",
+         ["protocol", "kind of payout", "paid out, USD", "grade"],
+         [None, None, "{:,.0f}", None],
+         "select protocol, distribution_kind, distribution_usd, grade from marts.fct_protocol_cashflow_daily "
+         "order by event_date desc, protocol"),
+    ],
+    "leverage": [
+        ("Funding, newest days",
+         ["date", "venue", "asset", "funding a year", "readings", "grade"],
+         [None, None, None, "{:+.2%}", None, None],
+         "select event_date, venue, asset, funding_annualised, n_funding_readings, grade from marts.fct_derivative_oi_daily "
+         "where funding_annualised is not null order by event_date desc, venue, asset limit 9"),
+    ],
+    "rates": [
+        ("Votes against, with the rate that the member preferred",
+         ["member", "vote", "after, %", "preferred, %"],
+         [None, None, "{:.3f}", "{:.3f}"],
+         "select official_name, vote, rate_after_pct, preferred_rate_pct from marts.fct_policy_vote "
+         "join marts.fct_policy_decision using (meeting_id) where vote = 'against' "
+         "order by decision_date desc, official_name limit 6"),
+        ("Carry, newest days",
+         ["date", "tenor", "carry, % a year", "none because"],
+         [None, None, "{:.3f}", None],
+         "select event_date, tenor, carry_pct, carry_to_vol_reason from marts.fct_carry_daily "
+         "order by event_date desc, tenor limit 9"),
+        ("What was expected, what was decided, and the surprise: a proxy",
+         ["meeting", "kind", "surprise, bp", "grade"],
+         [None, None, "{:+.1f}", None],
+         "select meeting_id, expectation_kind, surprise_bp, grade from marts.fct_policy_expectation "
+         "order by expected_on desc, expectation_kind"),
+    ],
+    "events": [
+        ("Incidents: the loss, and what came back in the coin that was taken",
+         ["incident", "loss, USD", "taken", "recovery ratio", "grade"],
+         [None, "{:,.0f}", "{:,.0f}", "{:.3f}", None],
+         "select incident_name, loss_usd, stolen_native, recovery_ratio_native, grade from marts.fct_security_incident "
+         "order by event_date desc, incident_name limit 8"),
+        ("Incidents of which the day or a figure is told otherwise",
+         ["incident", "days told", "by whom", "told otherwise"],
+         [None, None, None, None],
+         "select incident_name, date_status, dates_told, told_otherwise from marts.fct_security_incident "
+         "where date_status = 'conflict' or told_otherwise is not null order by event_date desc, incident_name"),
+        ("Rules and their states: filed, published and effective are three days",
+         ["rule", "state", "effective", "agreement"],
+         [None, None, None, None],
+         "select rule_id, rule_status, effective_on, agreement_status from marts.fct_regulatory_event "
+         "order by event_date desc, rule_id, status_no desc limit 6"),
+    ],
+}  # fmt: skip
+EMPTY = {
+    "channels": [],
+    "leverage": [
+        ("Liquidations, partial: what was observed of each venue, no total of a market", "venue", "nothing on record"),
+        ("Watched accounts: leverage set and effective, and how far the liquidation price is", "account", "on record"),
+        ("Open interest, newest days, with the convention it is counted by", "venue", "on record"),
+    ],
+    "rates": [
+        ("Futures by who holds them: net contracts against their own three years", "market", "nothing on record"),
+    ],
+    "events": [],
+}
 
 
 def _bi(home: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -207,6 +346,26 @@ def test_today_shows_what_the_command_says(superset: Superset, tmp_path: Path) -
     assert ("sosovalue", "-32,110,000", "-32,200,000", "90,000", "B") in {
         tuple(r[k] for k in ("source", "value", "published figure", "difference", "grade")) for r in sources
     }
+    assert _foreign(superset) == [] and _errors(superset) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("slug", ["channels", "leverage", "rates", "events"])
+def test_a_subject_shows_what_the_command_says(superset: Superset, tmp_path: Path, slug: str) -> None:
+    """Each opens, its figures equal `capmig sql`, and what the record has nothing of is said; a picture is kept."""
+    superset.open(slug)
+    superset.page.screenshot(path=_picture(slug, tmp_path), full_page=True)
+    for title, headings, formats, sql in FIGURES[slug]:
+        shown = superset.rows(title)
+        known = [list(row.values()) for row in _sql(superset.home, sql)]
+        said = [[_shown(v) if f is None or v is None else f.format(v) for f, v in zip(formats, row, strict=True)]
+                for row in known]  # fmt: skip
+        assert said and [[row[h] for h in headings] for row in shown[: len(said)]] == said, title
+    for title, heading, words in EMPTY[slug]:
+        rows = superset.rows(title)
+        assert len(rows) == 1 and words in rows[0][heading], title
+    assert superset.page.get_by_text("No results were returned").count() == 0
     assert _foreign(superset) == [] and _errors(superset) == []
 
 
