@@ -463,3 +463,19 @@ def test_a_full_page_of_funding_is_followed_from_its_last_row() -> None:
     assert following.json == request.json | {"startTime": start + 499 * 3_600_000 + 1}
     assert feed.follow(following, full.copy(rows=full.rows[:499]).dump()) is None
     assert feed.follow(request, b"null") is None
+
+
+def test_options_are_counted_for_the_session_that_the_hour_is_sure_of() -> None:
+    """The text has no day. Before 06:00 and after 16:00 in New York nobody asks, and a page from then is refused."""
+    feed = registry()["occ"].feed("options_ibit")
+    body = ordinary_body("occ", feed)
+    for seen_at, session in (
+        (datetime(2026, 1, 20, 11, 30, tzinfo=UTC), date(2026, 1, 16)),  # the Tuesday after a Monday off
+        (datetime(2026, 1, 24, 20, 59, tzinfo=UTC), date(2026, 1, 23)),  # a Saturday
+        (datetime(2026, 7, 8, 10, 0, tzinfo=UTC), date(2026, 7, 7)),  # an hour earlier in summer
+    ):
+        assert {row.event_date for row in feed.parse(payload(body, seen_at)).rows} == {session}
+        assert len(feed.requests(Window(session, session, seen_at))) == 1
+    for seen_at in (datetime(2026, 1, 20, 10, 59, tzinfo=UTC), datetime(2026, 1, 20, 21, 0, tzinfo=UTC)):
+        assert refuses(feed, body, seen_at).rule == "G1.date"
+        assert feed.requests(Window(seen_at.date(), seen_at.date(), seen_at)) == []

@@ -202,6 +202,6 @@ from marts.fct_security_incident
 order by event_date desc, incident_id"""
 RULES = """\
 select event_date, rule_id, rule_status, contract, filed_on, effective_on, limit_value, limit_change,
-    agreement_status, needs_primary, source_id, grade, n_lineages, n_publishers, known_from
+    limit_status, agreement_status, needs_primary, source_id, grade, n_lineages, n_publishers, known_from
 from marts.fct_regulatory_event
 order by event_date desc, rule_id, status_no desc"""

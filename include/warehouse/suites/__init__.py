@@ -158,10 +158,10 @@ MARTS: dict[str, Mart] = {
         checks=(_within("supply_native", 0, None), _one_of("grade", GRADES), _present("payload_sha256")),
     ),
     "fct_derivative_oi_daily": Mart(
-        ("venue", "asset", "event_date"),
+        ("venue", "asset", "instrument", "event_date"),
         may_be_empty=True,  # no venue has been landed yet
         checks=(
-            _one_of("oi_convention", ["venue_raw", "sides_apart"]),
+            _one_of("oi_convention", ["venue_raw", "sides_apart", "one_side"]),
             _within("oi_usd", 0, None),
             _one_of("grade", GRADES),
         ),

@@ -1,6 +1,7 @@
 -- rule x state: what became of a filing, one row a notice of it. The days of publication, of filing and of effect are
 -- three. A register carries no limit: it is taken from whoever states it for the same notice, beside the register's
--- own dates.
+-- own dates. What the clearing house applies stands beside the limit of each fund's last filing in effect: a filing
+-- counts contracts and the clearing house shares, 100 a contract.
 with chosen as (
     {{ event_choice(['RULE_STATUS']) | indent(4) }}
 ),
@@ -64,6 +65,57 @@ dated as (
     select rule_id, rule_status, count(distinct effective_on) as n_days
     from told
     group by rule_id, rule_status
+),
+
+applied as (
+    select
+        split_part(series_id, '.', 3) as fund,
+        event_date,
+        value,
+        known_from
+    from {{ ref('observation_agreed') }}
+    where series_id like 'LIMIT.%' and value is not null
+    qualify row_number() over (partition by series_id order by event_date desc) = 1
+),
+
+in_effect as (
+    select
+        told.event_id,
+        applied.value as applied_shares,
+        case told.limit_change
+            when 'removed' then applied.value > told.limit_value::decimal(18, 0) * 100
+            else applied.value = told.limit_value::decimal(18, 0) * 100
+        end as is_met,
+        applied.event_date as applied_on,
+        applied.known_from
+    from (
+        select
+            *,
+            coalesce(effective_on, published_on, event_date) as in_effect_on,
+            unnest(str_split(contract, ', ')) as fund
+        from told
+        where limit_value is not null and rule_status in ('immediately_effective', 'approved', 'effective')
+    ) as told
+    cross join {{ ref('cutoff') }} as cutoff
+    left join applied on told.fund = applied.fund
+    where told.in_effect_on <= coalesce(applied.event_date, cutoff.cutoff_at::date)
+    qualify row_number() over (partition by told.fund order by told.in_effect_on desc, told.event_id) = 1
+),
+
+compared as (
+    select
+        event_id,
+        -- a filing states one limit: two that are applied cannot both be it
+        case when min(applied_shares) = max(applied_shares) then min(applied_shares) end as limit_applied,
+        max(applied_on) as limit_applied_on,
+        case
+            when count(applied_shares) = 0 then 'not_observed'
+            when bool_and(is_met) then 'agree'
+            else 'conflict'
+        end as limit_status,
+        max(known_from) as known_from
+    from in_effect
+    group by event_id
 )
 
 select
@@ -81,6 +133,10 @@ select
     told.limit_value,
     told.limit_unit,
     told.limit_change,
+    compared.limit_applied::decimal(38, 18) as limit_applied,
+    case when compared.limit_applied is not null then 'share' end as limit_applied_unit,
+    compared.limit_applied_on,
+    compared.limit_status,
     told.release_no,
     told.document_number,
     told.citation,
@@ -96,13 +152,14 @@ select
     told.n_publishers,
     told.n_lineages,
     told.grade,
-    told.known_from,
+    greatest(told.known_from, compared.known_from) as known_from,
     told.vintage_kind,
     told.payload_sha256,
     told.locator,
     told.cited_url
 from told
 inner join dated on told.rule_id = dated.rule_id and told.rule_status = dated.rule_status
+left join compared on told.event_id = compared.event_id
 window
     by_state as (
         partition by told.rule_id

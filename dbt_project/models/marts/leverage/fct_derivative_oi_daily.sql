@@ -1,6 +1,7 @@
--- venue x asset x event_date: the last open interest of the UTC day and the mean funding of the day. Each venue counts
--- in its own way (`oi_convention`), so rows of two venues are not to be added up. Dollars are the venue's own figure,
--- else coins x the mark price of the same instant. What capital stands behind a change is an estimate (grade D).
+-- venue x asset x instrument x event_date: the last open interest of the UTC day and the mean funding of the day; of
+-- options on a fund those open after the session. Each venue counts in its own way (`oi_convention`), so rows of two
+-- venues are not to be added up. Dollars are the venue's own figure, else coins x the mark price of the same instant,
+-- else shares x the fund's net asset value. What capital stands behind a change is an estimate (grade D).
 with reading as (
     select
         split_part(series_id, '.', 1) as family,
@@ -122,39 +123,131 @@ backed as (
         on stepped.venue = tracked_asset.venue
         and stepped.asset = tracked_asset.asset
         and stepped.event_date = tracked_asset.event_date
+),
+
+perpetual as (
+    select
+        venue,
+        asset,
+        'perpetual' as instrument_kind,
+        asset as instrument,
+        event_date,
+        oi_native,
+        'coin' as oi_unit,
+        oi_usd,
+        case when oi_native is not null and oi_usd is null then 'no price of the same instant' end as oi_usd_reason,
+        {{ usd('long_usd') }} as oi_long_usd,
+        {{ usd('short_usd') }} as oi_short_usd,
+        oi_convention,
+        oi_at,
+        mark as mark_price_usd,
+        change_native as oi_change_native,
+        notional_change_usd,
+        n_accounts as n_accounts_tracked,
+        {{ divide('tracked_asset_usd', 'oi_usd') }} as tracked_share,
+        {{ divide('tracked_usd', 'equity_usd') }} as leverage_tracked,
+        {{ proportion('notional_change_usd', 'equity_usd', 'tracked_usd') }}::decimal(24, 2) as capital_flow_usd,
+        case
+            when oi_convention = 'sides_apart' then 'sides_apart'
+            when change_native is null then 'no_reading_before'
+            when mark_before is null then 'no_price_before'
+            when equity_usd is null or tracked_usd = 0 then 'no_effective_leverage'
+        end as capital_flow_reason,
+        funding_annualised,
+        n_funding_readings,
+        source_id,
+        n_publishers,
+        n_lineages,
+        n_measurements,
+        grade,
+        known_from,
+        case when notional_change_usd is not null then capital_known_from end as capital_known_from
+    from backed
+),
+
+session as (
+    select
+        session_date,
+        lag(session_date) over (order by session_date) as previous_date
+    from {{ ref('dim_market_session') }}
+    where calendar = 'NYSE'
+),
+
+-- a contract is of 100 shares; a fund's shares are worth its net asset value, where that session's is known
+fund_day as (
+    select
+        'OCC' as venue,
+        fund.asset,
+        fund.ticker as instrument,
+        known.event_date,
+        max(known.value) filter (known.series_id like 'OPTION_OI.%.CALL') as call_contracts,
+        max(known.value) filter (known.series_id like 'OPTION_OI.%.PUT') as put_contracts,
+        max(known.value) filter (known.series_id like 'NAV.%') as mark,
+        min(known.source_id) filter (known.series_id like 'OPTION_OI.%') as source_id,
+        min(known.n_publishers) as n_publishers,
+        min(known.n_lineages) as n_lineages,
+        min(known.n_measurements) as n_measurements,
+        max(known.grade) as grade,
+        max(known.known_from) as known_from
+    from {{ ref('observation_agreed') }} as known
+    inner join {{ ref('dim_fund') }} as fund
+        on split_part(known.series_id, '.', 2) = fund.asset
+        and split_part(known.series_id, '.', 3) = fund.ticker
+        and known.event_date >= fund.listed_on
+        and (fund.delisted_on is null or known.event_date < fund.delisted_on)
+    where split_part(known.series_id, '.', 1) in ('OPTION_OI', 'NAV') and known.value is not null
+    group by fund.asset, fund.ticker, known.event_date
+    having bool_or(known.series_id like 'OPTION_OI.%')
+),
+
+option_day as (
+    select
+        fund_day.*,
+        ((call_contracts + put_contracts) * 100)::decimal(38, 18) as oi_native,
+        session.previous_date
+    from fund_day
+    left join session on fund_day.event_date = session.session_date
+),
+
+option as (
+    select
+        venue,
+        asset,
+        'option' as instrument_kind,
+        instrument,
+        event_date,
+        oi_native,
+        'share' as oi_unit,
+        call_contracts,
+        put_contracts,
+        {{ usd(product('oi_native', 'mark')) }} as oi_usd,
+        case when oi_native is not null and mark is null then 'no net asset value of the session' end as oi_usd_reason,
+        'one_side' as oi_convention,
+        mark::decimal(20, 8) as mark_price_usd,
+        case
+            when lag(event_date) over by_session = previous_date then oi_native - lag(oi_native) over by_session
+        end as oi_change_native,
+        0 as n_accounts_tracked,
+        'no_perpetual' as capital_flow_reason,
+        0 as n_funding_readings,
+        source_id,
+        n_publishers,
+        n_lineages,
+        n_measurements,
+        grade,
+        known_from
+    from option_day
+    window by_session as (partition by asset, instrument order by event_date)
+),
+
+every as (
+    select perpetual.*
+    from perpetual
+    union all by name
+    select option.*
+    from option
 )
 
-select
-    venue,
-    asset,
-    event_date,
-    oi_native,
-    oi_usd,
-    {{ usd('long_usd') }} as oi_long_usd,
-    {{ usd('short_usd') }} as oi_short_usd,
-    oi_convention,
-    oi_at,
-    mark as mark_price_usd,
-    change_native as oi_change_native,
-    notional_change_usd,
-    n_accounts as n_accounts_tracked,
-    {{ divide('tracked_asset_usd', 'oi_usd') }} as tracked_share,
-    {{ divide('tracked_usd', 'equity_usd') }} as leverage_tracked,
-    {{ proportion('notional_change_usd', 'equity_usd', 'tracked_usd') }}::decimal(24, 2) as capital_flow_usd,
-    case
-        when oi_convention = 'sides_apart' then 'sides_apart'
-        when change_native is null then 'no_reading_before'
-        when mark_before is null then 'no_price_before'
-        when equity_usd is null or tracked_usd = 0 then 'no_effective_leverage'
-    end as capital_flow_reason,
-    funding_annualised,
-    n_funding_readings,
-    source_id,
-    n_publishers,
-    n_lineages,
-    n_measurements,
-    grade,
-    known_from,
-    case when notional_change_usd is not null then capital_known_from end as capital_known_from
-from backed
-order by venue, asset, event_date
+select *
+from every
+order by venue, asset, instrument, event_date

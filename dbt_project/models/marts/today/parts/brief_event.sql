@@ -39,6 +39,12 @@ select
     case
         when agreement_status = 'conflict' then 'another report dates the same effect differently'
         else 'in force from ' || coalesce(effective_on::varchar, 'a day that is not on record')
+    end || case limit_status
+        when 'agree' then '; the clearing house applies it'
+        when 'conflict'
+            then '; the clearing house applies another one'
+                || coalesce(': ' || {{ plain('limit_applied') }} || ' shares, 100 a contract', '')
+        else ''
     end as reading,
     case when needs_primary then 'the notice itself, which is not landed' else 'a later notice of the same filing' end
         as would_change_it,

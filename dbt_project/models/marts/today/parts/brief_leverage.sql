@@ -1,13 +1,16 @@
 -- The first screen's lines on leverage: of BTC and ETH the newest open interest, funding and forced closures, each of
 -- one venue and by its own count. Where several venues have a figure of the newest day, the first of the seed's order
--- is told.
+-- is told; of options on funds the fund with the most contracts.
 with told as (
     select
         oi.*,
         venue.title,
         venue.scope,
         venue.place as venue_place,
-        coalesce(stale.is_stale, oi.event_date < cutoff.cutoff_at::date - 2) as is_stale,
+        coalesce(
+            stale.is_stale,
+            oi.event_date < cutoff.cutoff_at::date - case oi.instrument_kind when 'option' then 4 else 2 end
+        ) as is_stale,
         stale.next_due_at
     from {{ ref('fct_derivative_oi_daily') }} as oi
     inner join {{ ref('venue') }} as venue on oi.venue = venue.venue
@@ -19,7 +22,7 @@ with told as (
 interest as (
     select *
     from told
-    where oi_native is not null
+    where oi_native is not null and instrument_kind = 'perpetual'
     qualify row_number() over (partition by asset order by event_date desc, venue_place) = 1
 ),
 
@@ -38,6 +41,13 @@ funding as (
             rows between 60 preceding and 1 preceding
         )
     qualify row_number() over (partition by asset order by event_date desc, venue_place) = 1
+),
+
+optioned as (
+    select *
+    from told
+    where oi_native is not null and instrument_kind = 'option'
+    qualify row_number() over (partition by asset order by event_date desc, oi_native desc, instrument) = 1
 ),
 
 liquidated as (
@@ -123,3 +133,29 @@ select
     null as why_figure,
     known_from
 from liquidated
+
+union all by name
+
+select
+    case asset when 'BTC' then 26 else 27 end as place,
+    'Options on ' || instrument || ', a fund of ' || asset || ', ' || event_date as headline,
+    event_date,
+    oi_native as value,
+    {{ plain('call_contracts') }} || ' calls and ' || {{ plain('put_contracts') }} || ' puts open'
+    || coalesce(', on shares of ' || {{ millions('oi_usd') }} || ' USD', '') as value_text,
+    oi_unit as unit,
+    coalesce({{ signed('oi_change_native', 0) }} || ' shares on the session before', '') as unusual,
+    source_id || ' (' || title || ', ' || scope || ')' as who_says_it,
+    n_publishers,
+    n_lineages,
+    n_measurements,
+    {{ grade_while_stale('grade', 'is_stale') }} as grade,
+    'final' as status,
+    'one side counted, 100 shares a contract; not to be added to perpetuals'
+    || coalesce('; ' || oi_usd_reason, '') as reading,
+    'the count of the next session' as would_change_it,
+    next_due_at,
+    'fct_derivative_oi_daily.oi_native --key venue=' || venue || ',asset=' || asset || ',instrument=' || instrument
+    || ',event_date=' || event_date as why_figure,
+    known_from
+from optioned
