@@ -17,6 +17,7 @@ from include import pipeline
 from include.core.calendars import is_open
 from include.core.clock import parse_instant
 from include.settings import Settings
+from include.warehouse.suites import profile_sql
 from tests.e2e.declared import body, built, home, land_curated, registered, source, take_in
 from tests.faults.wire import Wire, answer
 
@@ -39,6 +40,8 @@ DECLARED = (
 
 NAV = {d: Decimal(5000 + (n * 37) % 211) / 100 for n, d in enumerate(SESSIONS)}
 CREATED = {d: ((n * 7919) % 201 - 100) * BASKET for n, d in enumerate(SESSIONS)}
+MISREAD = SESSIONS[9]  # a share too many, for one session
+CREATED |= {MISREAD: CREATED[MISREAD] + 1, SESSIONS[10]: CREATED[SESSIONS[10]] - 1}
 SHARES = {d: 1_380_000_000 + sum(CREATED[e] for e in SESSIONS if e <= d) for d in SESSIONS}
 FLOW = {d: CREATED[d] * NAV[d] for d in SESSIONS[1:]}
 REVISED = SHARES | {BEFORE: SHARES[BEFORE] + 3 * BASKET}
@@ -154,6 +157,12 @@ def test_a_revision_of_shares_makes_versions_of_both_flows_that_they_stand_in(as
         (NEWEST, 1, (CREATED[NEWEST] - changed) * NAV[NEWEST], None, SECOND, None),
     ]
     assert told[0][-1] == first
+
+
+def test_shares_that_do_not_change_by_whole_baskets_are_labelled(ask) -> None:
+    """The session with a share too many and the one after it, by the gate's own profile; the figures stay."""
+    told = ask(f"select n_basket, basket_eg from ({profile_sql('observation')}) where subject = 'ishares/fund_ibit'")
+    assert told == [(2, ", ".join(f"SHARES.BTC.IBIT {d} by {CREATED[d]}.00" for d in (SESSIONS[10], MISREAD)))]
 
 
 def test_as_of_before_the_revision_nothing_of_it_is_known(settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 Three feeds a fund say the same: the workbook (all sessions), the holdings file (the newest one, with the coins) and the
 product page (the newest one), believed in that order. A page in place of a file has been served for weeks and is
-refused. Shares are created and redeemed in baskets of 40,000: a change that is no multiple of that is looked at first.
+refused. Shares come in baskets of 40,000: another change is labelled by the gate (`G5.basket`), and not refused.
 """
 
 import re

@@ -34,7 +34,7 @@ def _feed(index: str, close: str, series_id: str, unit: str) -> Feed:
     return Feed(
         name=index.lower(), kind="WINDOW", clock="rates", shape="observation", media="csv",
         parse=partial(parse, close, series_id, unit), restates="all", every_s=20 * 3600,
-        release=Release("NYSE", 1, "09:30", "America/New_York"), requests=requests,
+        release=Release("NYSE", 1, "09:30", "America/New_York"), requests=requests, expects=(series_id,),
     )  # fmt: skip
 
 

@@ -67,6 +67,7 @@ SOURCE = Source(
         Feed(
             name="exr", kind="WINDOW", clock="rates", shape="observation", media="csv", parse=parse,
             restates="window", release=Release("TARGET", 0, "16:00", "Europe/Berlin"), requests=requests,
+            expects=("FX.USDJPY.ECB",),
         ),
     ),
 )  # fmt: skip

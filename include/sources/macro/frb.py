@@ -85,6 +85,7 @@ SOURCE = Source(
             name="h15", kind="WINDOW", clock="rates", shape="observation", media="csv",
             parse=partial(parse, H15), restates="window", requests=partial(requests, H15),
             release=Release("FEDWIRE", 1, "16:15", "America/New_York"), every_s=20 * 3600,
+            expects=tuple(series_id for _, series_id in H15.series), calendar="SIFMA_US",
         ),
     ),
 )  # fmt: skip

@@ -81,6 +81,7 @@ PROFILES: dict[str, tuple[Check, ...]] = {
         _none("G5.lineage", "no_lineage_is_a_power_of_ten_away", "hold", "lineage", "source"),
         _none("G5.reconciliation", "printed_totals_are_the_sum_of_their_funds", "hold", "reconciliation", "source"),
         _none("G5.sign", "prices_and_stocks_are_positive", "hold", "sign", "source"),
+        _none("G5.basket", "shares_change_by_whole_baskets", "label", "basket", "source"),
         _none("G5.held", "nothing_is_withheld", "label", "held", "source"),
         _none("G8.not_yet", "no_placeholder_stands_for_a_figure", "label", "not_yet", "source"),
         _none("G8.holiday", "no_zero_is_printed_on_a_closed_day", "label", "holiday", "source"),

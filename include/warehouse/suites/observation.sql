@@ -95,6 +95,19 @@ shift as (
     group by all
 ),
 
+-- iShares creates and redeems in baskets of 40,000 shares: another change may be a misread cell, or a basket that changed
+basket as (
+    select source_id, feed, count(*) as n_basket,
+        array_to_string(max(series_id || ' ' || event_date || ' by ' || change::decimal(38, 2), 3), ', ') as basket_eg
+    from (
+        select *, value - lag(value) over (partition by series_id order by event_date) as change
+        from current
+        where source_id = 'ishares' and series_id like 'SHARES.%' and value is not null
+    )
+    where change % 40000 != 0
+    group by source_id, feed
+),
+
 quarantine as (
     select
         source_id,
@@ -129,6 +142,8 @@ select
     figures.conflict_eg,
     coalesce(shift.n_shift, 0) as n_shift,
     shift.shift_eg,
+    coalesce(basket.n_basket, 0) as n_basket,
+    basket.basket_eg,
     coalesce(figures.n_held, 0) as n_held,
     figures.held_eg,
     coalesce(figures.n_not_yet, 0) + coalesce(placeholder.n_placeholder, 0) as n_not_yet,
@@ -139,6 +154,7 @@ from feed
 left join figures on feed.source_id = figures.source_id and feed.feed = figures.feed
 left join placeholder on feed.source_id = placeholder.source_id and feed.feed = placeholder.feed
 left join coverage on feed.source_id = coverage.source_id and feed.feed = coverage.feed
+left join basket on feed.source_id = basket.source_id and feed.feed = basket.feed
 left join shift on feed.source_id = shift.source_id and feed.feed = shift.feed
 left join quarantine on feed.source_id = quarantine.source_id and feed.feed = quarantine.feed
 order by feed.subject

@@ -10,6 +10,19 @@ with market as (
     ) as listed (market, contract_size, notional_unit)
 ),
 
+price as (
+    select
+        case when series_id like 'FX.%' then 'JPY' else split_part(series_id, '.', 2) end as market,
+        series_id,
+        event_date,
+        value,
+        grade,
+        known_from,
+        case series_id when 'FX.USDJPY.NOON_NY' then 0 when 'FX.USDJPY.ECB' then 1 else 2 end as place
+    from {{ ref('observation_agreed') }}
+    where series_id in ('PRICE.BTC.USD', 'PRICE.ETH.USD') or series_id like 'FX.USDJPY.%'
+),
+
 cell as (
     select
         split_part(series_id, '.', 2) as market,
@@ -54,9 +67,32 @@ report as (
     group by held.market, held.trader_group, held.event_date
 ),
 
+-- what a coin, or a dollar in yen, cost when the report came out: of the newest day up to the report's own
+priced as (
+    select
+        report.market,
+        report.event_date,
+        report.known_from,
+        max_by(price, (price.event_date, -price.place)) as price
+    from (select distinct market, event_date, known_from from report) as report
+    inner join price
+        on report.market = price.market
+        and price.event_date between report.event_date - 7 and report.event_date
+        and price.known_from <= report.known_from
+    where price.value is not null
+    group by all
+),
+
 netted as (
-    select *, long_contracts - short_contracts as net_contracts
+    select
+        report.*,
+        report.long_contracts - report.short_contracts as net_contracts,
+        priced.price
     from report
+    left join priced
+        on report.market = priced.market
+        and report.event_date = priced.event_date
+        and report.known_from = priced.known_from
 ),
 
 -- three years strictly before, by the calendar: a report that is missing shifts nothing
@@ -87,6 +123,13 @@ select
     {{ divide('windowed.net_contracts', 'windowed.open_interest_contracts') }} as net_share_oi,
     (windowed.net_contracts * market.contract_size::decimal(10, 0))::decimal(38, 18) as net_notional,
     market.notional_unit,
+    case market.notional_unit
+        when 'JPY'
+            then {{ proportion('windowed.net_contracts', 'market.contract_size', 'windowed.price.value') }}
+        else {{ product('windowed.net_contracts * market.contract_size', 'windowed.price.value') }}
+    end::decimal(24, 2) as net_notional_usd,
+    windowed.price.series_id as price_series_id,
+    windowed.price.event_date as price_date,
     case
         when windowed.n_prior >= 125 and windowed.mad_net > 0
             then {{ ratio('(windowed.net_contracts - windowed.median_net)::double '

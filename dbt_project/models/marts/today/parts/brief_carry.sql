@@ -53,8 +53,9 @@ select
     positioning.event_date,
     positioning.net_contracts::decimal(38, 18) as value,
     {{ signed('positioning.net_contracts', 0) }} || ' contracts net (' || {{ signed('positioning.net_notional', 0) }}
-    || ' ' || positioning.notional_unit || '), ' || {{ signed('positioning.net_share_oi * 100', 1) }}
-    || ' % of open interest' as value_text,
+    || ' ' || positioning.notional_unit
+    || coalesce(', ' || {{ millions('positioning.net_notional_usd') }} || ' USD', '') || '), '
+    || {{ signed('positioning.net_share_oi * 100', 1) }} || ' % of open interest' as value_text,
     'contract' as unit,
     {{ signed('positioning.net_change_contracts', 0) }} || ' on the report before; ' || coalesce(
         'z156 ' || {{ signed('positioning.z156', 2) }}, 'no z156: ' || replace(positioning.z156_reason, '_', ' ')
