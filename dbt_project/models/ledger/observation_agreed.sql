@@ -39,6 +39,7 @@ candidate as (
             ),
             known.measurement_root
         ) as counted_measurement,
+        known.published_at is not null and known.value is not null and known.evidence_kind != 'report' as is_stamped,
         coalesce(shifted.session_date, known.event_date) as compared_date
     from {{ ref('observation_known') }} as known
     inner join {{ source('landing', 'source') }} as source on known.source_id = source.source_id
@@ -85,6 +86,9 @@ counted as (
         max(value) filter (evidence_kind != 'report') as highest,
         min(value) filter (evidence_kind != 'report') as lowest,
         max(printed_step) filter (evidence_kind != 'report') as coarsest_step,
+        -- what is said of one lineage under one stamp (a block, a statement) is one figure, whoever transcribes it
+        count(distinct row(lineage_root, published_at)) filter (is_stamped)
+        < count(distinct row(lineage_root, published_at, value)) filter (is_stamped) as is_contradicted,
         string_agg(source_id || ' ' || regexp_replace(value::varchar, '\.?0+$', ''), ', ' order by place) filter (
             place > 1 and value is not null
         ) as others
@@ -112,14 +116,12 @@ compared as (
         coalesce(counted.n_lineages, 1)::int as n_lineages,
         coalesce(counted.n_measurements, 1)::int as n_measurements,
         counted.others,
+        {{ divide('counted.highest - counted.lowest', 'abs(ranked.value)') }} as spread,
         case
-            when coalesce(counted.n_lineages, 1) < 2 then 0::decimal(18, 8)
-            else {{ divide('counted.highest - counted.lowest', 'abs(ranked.value)') }}
-        end as spread_rel,
-        case
-            when coalesce(counted.n_lineages, 1) < 2 then 'single_source'
+            when counted.is_contradicted then 'conflict'
             when
-                round(counted.highest::double / counted.coarsest_step)
+                counted.highest = counted.lowest
+                or round(counted.highest::double / counted.coarsest_step)
                 = round(counted.lowest::double / counted.coarsest_step)
                 then 'agree'
             when
@@ -133,8 +135,8 @@ compared as (
                     )::decimal(38, 16)
                 )
                 then 'within_tolerance'
-            else 'conflict'
-        end as agreement_status
+            when counted.highest is not null then 'conflict'
+        end as closeness
     from ranked
     left join counted
         on ranked.series_id = counted.series_id
@@ -142,10 +144,20 @@ compared as (
         and ranked.event_at is not distinct from counted.event_at
     left join {{ ref('series_family') }} as family on split_part(ranked.series_id, '.', 1) = family.family
     where ranked.place = 1
+),
+
+-- one lineage stands alone, and still conflicts where those who transcribe it differ
+judged as (
+    select
+        *,
+        case when n_lineages < 2 and coalesce(closeness, '') != 'conflict' then 'single_source' else closeness end
+            as agreement_status
+    from compared
 )
 
 select
-    *,
+    * exclude (spread, closeness),
+    case when agreement_status = 'single_source' then 0::decimal(18, 8) else spread end as spread_rel,
     {{ grade('evidence_kind', 'agreement_status', 'n_lineages', 'n_measurements') }} as grade
-from compared
+from judged
 order by series_id, event_date, event_at

@@ -1,0 +1,33 @@
+"""Ethereum by a public node of PublicNode: supply of stablecoins that their contracts state in the newest final block.
+
+A snapshot: public nodes keep the state of few blocks, so that a missed one is a recorded gap. The day is the block's.
+"""
+
+from include.core import ethereum
+from include.core.shapes import Parsed
+from include.core.source import Feed, Payload, Release, Source
+
+
+def parse_supply(payload: Payload) -> Parsed:
+    """One block's supplies. Raises `ContractError`."""
+    return ethereum.parse_supply(payload)
+
+
+SOURCE = Source(
+    source_id="ethereum_publicnode",
+    title="Ethereum by a public node of PublicNode",
+    base_url="https://ethereum-rpc.publicnode.com",
+    lineage_root="ethereum",
+    evidence_kind="transcription",
+    rank=5,
+    licence="the chain's state is public; free use of the node within its unstated limits, no licence text found",
+    credit="Allnodes, PublicNode",
+    verified="documented",
+    feeds=(
+        Feed(
+            name="supply", kind="SNAPSHOT", clock="onchain", shape="observation", media="json", parse=parse_supply,
+            restates="none", release=Release("UTC247", 0, "02:00"), requests=lambda _: [ethereum.supply_request()],
+            expects=tuple(f"SUPPLY.{symbol}.ETHEREUM" for symbol in ethereum.TOKENS),
+        ),
+    ),
+)  # fmt: skip
