@@ -87,6 +87,7 @@ counted as (
         min(value) filter (evidence_kind != 'report') as lowest,
         max(printed_step) filter (evidence_kind != 'report') as coarsest_step,
         -- what is said of one lineage under one stamp (a block, a statement) is one figure, whoever transcribes it
+        count(distinct source_id) filter (is_stamped) as n_stamped,
         count(distinct row(lineage_root, published_at)) filter (is_stamped)
         < count(distinct row(lineage_root, published_at, value)) filter (is_stamped) as is_contradicted,
         string_agg(source_id || ' ' || regexp_replace(value::varchar, '\.?0+$', ''), ', ' order by place) filter (
@@ -116,11 +117,12 @@ compared as (
         coalesce(counted.n_lineages, 1)::int as n_lineages,
         coalesce(counted.n_measurements, 1)::int as n_measurements,
         counted.others,
+        coalesce(counted.n_stamped, 0) as n_stamped,
         {{ divide('counted.highest - counted.lowest', 'abs(ranked.value)') }} as spread,
         case
             when counted.is_contradicted then 'conflict'
             when
-                counted.highest = counted.lowest
+                coalesce(counted.highest, 0) = coalesce(counted.lowest, 0)
                 or round(counted.highest::double / counted.coarsest_step)
                 = round(counted.lowest::double / counted.coarsest_step)
                 then 'agree'
@@ -135,7 +137,7 @@ compared as (
                     )::decimal(38, 16)
                 )
                 then 'within_tolerance'
-            when counted.highest is not null then 'conflict'
+            else 'conflict'
         end as closeness
     from ranked
     left join counted
@@ -146,17 +148,20 @@ compared as (
     where ranked.place = 1
 ),
 
--- one lineage stands alone, and still conflicts where those who transcribe it differ
+-- one lineage stands alone, and conflicts where those who transcribe it with its stamp differ; a copy without one may
+-- only be late
 judged as (
     select
         *,
-        case when n_lineages < 2 and coalesce(closeness, '') != 'conflict' then 'single_source' else closeness end
-            as agreement_status
+        case
+            when n_lineages < 2 and (n_stamped < 2 or closeness != 'conflict') then 'single_source'
+            else closeness
+        end as agreement_status
     from compared
 )
 
 select
-    * exclude (spread, closeness),
+    * exclude (spread, closeness, n_stamped),
     case when agreement_status = 'single_source' then 0::decimal(18, 8) else spread end as spread_rel,
     {{ grade('evidence_kind', 'agreement_status', 'n_lineages', 'n_measurements') }} as grade
 from judged

@@ -81,8 +81,9 @@ def _minted(chain: str, symbol: str, day: date, item: dict) -> Iterator[Observat
         return
     if not coins / 10 <= dollars <= coins * 10:
         raise refuse(f"{coins} {symbol} are {dollars} dollars", "G1.range")
-    value = (CONTEXT.divide(CONTEXT.multiply(minted_usd, coins), dollars) + unreleased).quantize(CENT, context=CONTEXT)
-    yield Observation(series_id=f"SUPPLY.{symbol}.{chain.upper()}", event_date=day, value=above_zero(value, symbol), unit="coin",
+    minted = (CONTEXT.divide(CONTEXT.multiply(minted_usd, coins), dollars) + unreleased).quantize(CENT, context=CONTEXT)
+    value = above_zero(minted, f"the supply of {symbol} on {day}")
+    yield Observation(series_id=f"SUPPLY.{symbol}.{chain.upper()}", event_date=day, value=value, unit="coin",
                       value_raw=" ".join(map(str, printed)), locator=f"row={day} keys={','.join(MINTED)}",
                       measurement_root="ethereum")  # fmt: skip
 
