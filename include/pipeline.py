@@ -53,7 +53,6 @@ REPORT = "report/index.html"  # under serve/
 STATUS, BADGE = "status.json", "badge.svg"  # the same
 BEAT_EVERY = timedelta(minutes=5)  # the canary's; silent for three of them is an alarm
 REBUILDS = 4  # a figure may hide another bad one that it had superseded
-PARSED_ROWS = 200_000  # about 60 MB of Arrow; beyond it the derivation parses again
 Progress = Callable[[str], None]
 log = logging.getLogger("capmig.pipeline")
 
@@ -245,8 +244,8 @@ class _Landing:
         self.base = {"source": source.source_id, "feed": feed.name, "run_id": run_id, "recorded_at": clock}
         self.clock = clock
         self.batch: list[Attempt] = []
-        self.parsed: runs.Seen = {}  # kept for the derivation that follows, up to PARSED_ROWS rows
-        self.n_parsed = 0
+        self.parsed: runs.Seen = {}  # for the derivation that follows
+        self.room = runs.HELD_ROWS
         self.part = runs.Part(store.root.parent, source, feed) if isinstance(feed.parse, Columnar) else None
 
     def spool(self) -> disk.Spool:
@@ -294,10 +293,10 @@ class _Landing:
         if self.part:
             return self.part.add(attempt, path)["n_cells"]
         page = self.feed.parse(Payload(body=body, seen_at=parse_instant(attempt.seen_at), sha256=attempt.sha256))
-        self.n_parsed += len(page.rows)
-        if self.n_parsed <= PARSED_ROWS:
-            key = (attempt.sha256, attempt.seen_at)
-            self.parsed[key] = runs.digest(self.source, self.feed, attempt, page)
+        aside = self.store.incoming(self.source.source_id, self.feed.name)
+        said = runs.digest(self.source, self.feed, attempt, page, aside, self.room)
+        self.parsed[attempt.sha256, attempt.seen_at] = said
+        self.room = max(0, self.room - len(page.rows))
         return len(page.rows)
 
     def _refused(self, attempt: Attempt, error: ContractError) -> str:

@@ -7,9 +7,10 @@ looked at, records hold no list of objects, and all are parted by the same bytes
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from include.core.errors import ContractError
-from include.core.parse import PIECE, decode, member, read_json, refuse
+from include.core.parse import CONTEXT, PIECE, decode, member, read_json, refuse
 from include.core.shapes import CELL_KEYS, INSTANT, ROW_TYPES, VALUE, Parsed
 from include.core.source import Payload
 
@@ -128,21 +129,59 @@ class Columnar:
         return np.fromiter(map(hash, zip(*keys, strict=True)), np.int64, batch.num_rows)
 
 
+def column(cells: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Cells (str, int, Decimal, date, datetime with a zone; None for no reading) in the `kind` of a shape.
+
+    Made of bytes: `pa.array` and `pa.scalar` import pandas, which takes longer than a small landing.
+    `ValueError` for a number that DECIMAL(38,18) does not hold exactly, `TypeError` for a cell of another kind.
+    """
+    present = np.fromiter((cell is not None for cell in cells), bool, len(cells))
+    if not present.any():
+        return pa.nulls(len(cells), kind)
+    if not present.all():
+        blank = _BLANK[kind]
+        cells = [blank if cell is None else cell for cell in cells]
+    mask = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(cells), [mask, *map(pa.py_buffer, _BUFFERS[kind](cells))])
+
+
+def _texts(cells: Sequence[str]) -> tuple[np.ndarray, bytes]:
+    data = "".join(cells)
+    wire = data.encode()
+    sized = cells if len(wire) == len(data) else [cell.encode() for cell in cells]
+    ends = np.zeros(len(cells) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, sized), np.int32, len(cells)), out=ends[1:])
+    return ends, wire
+
+
+def _decimals(cells: Sequence[Decimal]) -> tuple[bytes]:
+    scaled = [CONTEXT.multiply(cell, _ONE) for cell in cells]
+    whole = list(map(int, scaled))
+    if whole != scaled or max(map(abs, whole)) >= 10**38:
+        raise ValueError("a number that DECIMAL(38,18) does not hold exactly")
+    return (b"".join([number.to_bytes(16, "little", signed=True) for number in whole]),)
+
+
+def _instants(cells: Sequence[datetime]) -> tuple[np.ndarray]:
+    return (np.fromiter(((cell - _EPOCH) // _TICK for cell in cells), np.int64, len(cells)),)
+
+
+def _days(cells: Sequence[date]) -> tuple[np.ndarray]:
+    return (np.fromiter((cell.toordinal() for cell in cells), np.int32, len(cells)) - np.int32(_EPOCH.toordinal()),)
+
+
+_ONE, _TICK = Decimal(10**18), timedelta(microseconds=1)
+_BUFFERS: dict[pa.DataType, Callable[[Sequence[Any]], tuple]] = {
+    pa.string(): _texts, VALUE: _decimals, INSTANT: _instants, pa.date32(): _days,
+    pa.int64(): lambda cells: (np.array(cells, np.int64),), pa.int32(): lambda cells: (np.array(cells, np.int32),),
+}  # fmt: skip
+_BLANK = {pa.string(): "", VALUE: Decimal(0), INSTANT: _EPOCH, pa.date32(): _EPOCH, pa.int64(): 0, pa.int32(): 0}
+
+
 @lru_cache(256)
 def single(value: str | int | date | datetime | None, kind: pa.DataType) -> pa.Array:
-    """One value. Made of bytes: `pa.scalar` and `pa.array` import pandas, which takes longer than a small landing."""
-    if value is None:
-        return pa.nulls(1, kind)
-    if isinstance(value, str):
-        text = value.encode()
-        ends = np.array([0, len(text)], np.int32)
-        return pa.StringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(text))
-    if isinstance(value, datetime):
-        value = (value - _EPOCH) // timedelta(microseconds=1)
-    elif isinstance(value, date):
-        value = value.toordinal() - _EPOCH.toordinal()
-    number = pa.arange(value, value + 1)
-    return number.cast(pa.int32()).cast(kind) if pa.types.is_date32(kind) else number.cast(kind)
+    """One value as an array."""
+    return column([value], kind)
 
 
 def constant(value: str | int | datetime | None, kind: pa.DataType, n: int) -> pa.Array:

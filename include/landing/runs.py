@@ -14,9 +14,12 @@ import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import date, datetime
+from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -26,47 +29,117 @@ import pyarrow.parquet as pq
 from include.core import disk
 from include.core.calendars import released_at
 from include.core.clock import parse_instant
-from include.core.columnar import Columnar, constant, single
-from include.core.errors import CapmigError, ContractError
+from include.core.columnar import Columnar, column, constant, single
+from include.core.errors import ContractError
 from include.core.parse import inflate, inflating
 from include.core.shapes import CELL_KEYS, CELL_VALUES, INSTANT, ROW_TYPES, SCHEMAS, VALUE, Parsed, Row
 from include.core.source import Feed, Payload, Source
 from include.landing.store import ACCEPTED, Attempt, Store
 
 Sighting = tuple[str, str]  # (sha256, seen_at)
-Seen = dict[Sighting, tuple[pa.Table, dict]]  # a payload's rows and its page row
+Seen = dict[Sighting, "Said"]
 FORMAT = "2"  # of the derived files; raising it re-derives everything from raw
-GROUP = 2**16  # rows of a columnar feed that are held before they are written
+GROUP = 2**16  # rows that are written at once
+HELD_ROWS = 100_000  # of a batch, as Arrow about 25 MB; what is more waits on disk
+MERGE_MEMORY = "128MB"  # in which the sightings of a span are joined
+_PAGE_NO = pa.field("page_no", pa.int64())  # of the instants at which pages were seen; those of a fetch share one
 _APART = {"locator", "value_raw", "record_id", "account"}  # too many texts to be worth a dictionary
 
 
 def to_table(source: Source, feed: Feed, attempt: Attempt, rows: list[Row]) -> pa.Table:
     """One payload's rows with their provenance, as an Arrow table of the feed's shape."""
-    schema, n = SCHEMAS[feed.shape], len(rows)
-    own = {f.name for f in fields(ROW_TYPES[feed.shape])}
-    columns = {name: [getattr(row, name) for row in rows] for name in schema.names if name in own}
-    columns["lineage_root"] = [root or source.lineage_root for root in columns["lineage_root"]]
-    columns["evidence_kind"] = [kind or source.evidence_kind for kind in columns["evidence_kind"]]
-    if attempt.vintage_kind == "pseudo" or not feed.revises:
-        columns["claimed_known_at"] = [
-            released_at(feed.release, row.event_date)
-            if row.claimed_known_at is None and row.published_at is None
-            else row.claimed_known_at
-            for row in rows
-        ]
-    columns["vintage_kind"] = ["publisher" if at else attempt.vintage_kind for at in columns["published_at"]]
-    same = _same(source, feed, attempt)
+    same, own = _same(source, feed, attempt), {f.name for f in fields(ROW_TYPES[feed.shape])}
+
+    def cells(name: str) -> list:
+        match name:
+            case "lineage_root" | "evidence_kind":
+                return [getattr(row, name) or getattr(source, name) for row in rows]
+            case "vintage_kind":
+                return ["publisher" if row.published_at else attempt.vintage_kind for row in rows]
+            case "claimed_known_at" if attempt.vintage_kind == "pseudo" or not feed.revises:
+                return [
+                    released_at(feed.release, row.event_date)
+                    if row.claimed_known_at is None and row.published_at is None
+                    else row.claimed_known_at
+                    for row in rows
+                ]
+        return [getattr(row, name) for row in rows] if name in own else [None] * len(rows)
+
     arrays = [
-        pa.repeat(pa.scalar(same[f.name], f.type), n) if f.name in same else pa.array(columns[f.name], f.type)
-        for f in schema
+        pa.repeat(single(same[f.name], f.type)[0], len(rows)) if f.name in same else column(cells(f.name), f.type)
+        for f in SCHEMAS[feed.shape]
     ]
-    return pa.table(arrays, schema=schema)
+    return pa.Table.from_arrays(arrays, schema=SCHEMAS[feed.shape])
 
 
-def digest(source: Source, feed: Feed, attempt: Attempt, page: Parsed) -> tuple[pa.Table, dict]:
-    """What one payload says, compactly: its rows as Arrow, and its page row."""
-    said = (len(page.rows), page.scope_from, page.scope_to)
-    return to_table(source, feed, attempt, page.rows), _page_row(source, feed, attempt, said)
+class RowFile:
+    """A Parquet file that grows on disk and gets its name when it is whole."""
+
+    def __init__(self, folder: Path, schema: pa.Schema, **options: object):
+        disk.make_dir(folder)
+        fd, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
+        os.close(fd)
+        self.path = Path(name)
+        self._writer = pq.ParquetWriter(name, schema, compression="zstd", **options)
+
+    def write(self, table: pa.Table) -> None:
+        """Append rows."""
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+
+    def place(self, path: Path) -> None:
+        """Close the file and give it its name, durably. What stood there was cut."""
+        self.close()
+        disk.seal(self.path)
+        disk.move(self.path, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one payload says: its rows in the order of cells, as Arrow or in a file that is whole, and its page row.
+
+    `once`: no cell stands twice, so that of this payload alone the rows are the runs.
+    """
+
+    rows: pa.Table | RowFile
+    page: dict
+    once: bool
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows, at most GROUP at a time if they stand in a file."""
+        if isinstance(self.rows, pa.Table):
+            yield self.rows
+            return
+        with pq.ParquetFile(self.rows.path) as file:
+            yield from map(file.read_row_group, range(file.num_row_groups))
+
+    def place(self, path: Path) -> None:
+        """Make the rows the file at `path`."""
+        if isinstance(self.rows, RowFile):
+            self.rows.place(path)
+        else:
+            _write(path, self.rows)
+
+
+def digest(source: Source, feed: Feed, attempt: Attempt, page: Parsed, folder: Path, room: int | None = None) -> Said:
+    """What one payload says, compactly: in memory if it has no more than `room` rows, else in a file in `folder`."""
+    key = attrgetter(*CELL_KEYS[feed.shape])
+    try:
+        ordered = sorted(page.rows, key=key)
+    except TypeError:  # an instant beside none
+        ordered = sorted(page.rows, key=lambda row: [(cell is None, cell) for cell in key(row)])
+    once = all(key(row) != key(following) for row, following in pairwise(ordered))
+    said = _page_row(source, feed, attempt, (len(ordered), page.scope_from, page.scope_to))
+    if len(ordered) <= (HELD_ROWS if room is None else room):
+        return Said(to_table(source, feed, attempt, ordered), said, once)
+    file = RowFile(folder, SCHEMAS[feed.shape])
+    for first in range(0, len(ordered), GROUP):
+        file.write(to_table(source, feed, attempt, ordered[first : first + GROUP]))
+    file.close()
+    return Said(file, said, once)
 
 
 class Part:
@@ -77,7 +150,7 @@ class Part:
         self.pages: dict[Sighting, dict] = {}
         self.torn = False
         self._folder = index_of(home, source, feed).parent
-        self._writer: pq.ParquetWriter | None = None
+        self._file: RowFile | None = None
         self._held: list[tuple[Attempt, pa.RecordBatch]] = []
 
     def add(self, attempt: Attempt, path: Path) -> dict:
@@ -113,30 +186,24 @@ class Part:
 
     def _flush(self) -> None:
         table = _provenance(self.source, self.feed, self._held)
-        if self._writer is None:
-            disk.make_dir(self._folder)
-            fd, name = tempfile.mkstemp(prefix=".tmp-", dir=self._folder)
-            os.close(fd)
-            self.path = Path(name)
+        if self._file is None:
             exact = [f.name for f in table.schema if f.type == VALUE]
-            self._writer = pq.ParquetWriter(
-                name, table.schema, compression="zstd", store_schema=False,
+            self._file = RowFile(
+                self._folder, table.schema, store_schema=False,
                 use_dictionary=[n for n in table.schema.names if n not in exact and n not in _APART],
                 write_statistics=["event_date", "event_at", "first_seen"],
             )  # fmt: skip
-        self._writer.write_table(table)
+        self._file.write(table)
         self._held = []
 
     def place(self, path: Path) -> None:
         """Close the file and give it its name."""
         if self._held:
             self._flush()
-        if not self._writer:
+        if self._file:
+            self._file.place(path)
+        else:
             _write(path, pa.Table.from_batches([], SCHEMAS[self.feed.shape]))
-            return
-        self._writer.close()
-        self.path.chmod(0o444)
-        self.path.replace(path)
 
 
 def _seen_as(attempt: Attempt) -> tuple[str, str]:
@@ -281,8 +348,7 @@ def derive(
                 made.place(directories[0] / name)
                 pages = made.pages.values()
             else:
-                rows, pages = _derive_span(store, source, feed, attempts, parsed or {})
-                _write(directories[0] / name, rows)
+                pages = _derive_span(store, source, feed, attempts, parsed or {}, directories[0] / name)
             _write(directories[1] / name, _page_table(pages))
             computed += 1
     for directory in directories:
@@ -307,54 +373,54 @@ def _part_again(store: Store, source: Source, feed: Feed, attempts: list[Attempt
 
 
 def _derive_span(
-    store: Store, source: Source, feed: Feed, attempts: list[Attempt], parsed: Seen
-) -> tuple[pa.Table, list[dict]]:
-    pages: list[dict] = []
-    stopped: list[CapmigError] = []
+    store: Store, source: Source, feed: Feed, attempts: list[Attempt], parsed: Seen, path: Path
+) -> list[dict]:
+    """Write the runs of a span's sightings to `path`; returns their page rows."""
 
-    def tables() -> Iterator[pa.RecordBatch]:
+    def said(attempt: Attempt, folder: Path) -> Said:
+        return parsed.get((attempt.sha256, attempt.seen_at)) or _parsed_again(store, source, feed, attempt, folder)
+
+    incoming = store.incoming(source.source_id, feed.name)
+    if len(attempts) == 1 and (only := said(attempts[0], incoming)).once:
+        only.place(path)
+        return [only.page]
+    pages, page_no = [], {seen_at: n for n, seen_at in enumerate(sorted({a.seen_at for a in attempts}))}
+    disk.make_dir(incoming)
+    with TemporaryDirectory(prefix=".tmp-", dir=incoming) as folder:
+        sighting = RowFile(Path(folder), SCHEMAS[feed.shape].append(_PAGE_NO))
         for attempt in attempts:
-            said = parsed.get((attempt.sha256, attempt.seen_at))
-            if said is None:
-                try:
-                    said = _parsed_again(store, source, feed, attempt)
-                except CapmigError as error:
-                    stopped.append(error)
-                    raise
-            pages.append(said[1])
-            yield from said[0].to_batches()
-
-    con = duckdb.connect()
-    try:
-        con.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
-        con.execute("set threads = 1")
-        reader = pa.RecordBatchReader.from_batches(SCHEMAS[feed.shape], tables())
-        con.register("incoming", reader)
-        con.register("page", _page_order(attempts))
-        con.execute("create temp table sighting as select * from incoming left join page using (first_seen)")
-        # A page without the cell ends its run: what that silence means, the ledger decides by what the page covered.
-        broken = "false" if feed.restates == "none" else "page_no > lag(page_no) over w + 1"
-        rows = con.execute(merge_sql(feed.shape, "sighting", broken)).to_arrow_table().cast(SCHEMAS[feed.shape])
-    except duckdb.Error:
-        if stopped:  # what DuckDB makes of an error in the rows that it is fed is a trace, not a reason
-            raise stopped[0] from None
-        raise
-    finally:
-        con.close()
-    return rows, pages
+            one = said(attempt, Path(folder))
+            pages.append(one.page)
+            no = single(page_no[attempt.seen_at], pa.int64())[0]
+            for table in one.tables():
+                sighting.write(table.append_column(_PAGE_NO, pa.repeat(no, table.num_rows)))
+        sighting.close()
+        _merge(feed, sighting.path, path)
+    return pages
 
 
-def _parsed_again(store: Store, source: Source, feed: Feed, attempt: Attempt) -> tuple[pa.Table, dict]:
+def _merge(feed: Feed, sighting: Path, path: Path) -> None:
+    """The runs of the sightings in one file, written to another. What does not fit in MERGE_MEMORY waits on disk."""
+    # A page without the cell ends its run: what that silence means, the ledger decides by what the page covered.
+    broken = "false" if feed.restates == "none" else "page_no > lag(page_no) over w + 1"
+    schema = SCHEMAS[feed.shape]
+    limits = {"threads": 1, "memory_limit": MERGE_MEMORY, "temp_directory": str(sighting.parent / "spill")}
+    with duckdb.connect(config=limits | {"preserve_insertion_order": False}) as con:
+        con.execute("set TimeZone = 'UTC'")
+        relation = "read_parquet('" + str(sighting).replace("'", "''") + "')"
+        made = con.execute(merge_sql(feed.shape, relation, broken))
+        file = RowFile(path.parent, schema)
+        for batch in made.to_arrow_reader(GROUP):
+            file.write(pa.Table.from_batches([batch]).cast(schema))
+    file.place(path)
+
+
+def _parsed_again(store: Store, source: Source, feed: Feed, attempt: Attempt, folder: Path) -> Said:
     """A landed payload read back, checked and digested."""
     body = inflate(store.read(attempt), attempt.encoding, feed.max_bytes)
     seen_at = parse_instant(attempt.seen_at)
-    return digest(source, feed, attempt, feed.parse(Payload(body=body, seen_at=seen_at, sha256=attempt.sha256)))
-
-
-def _page_order(attempts: list[Attempt]) -> pa.Table:
-    """Instants at which pages of a feed were seen, numbered; the pages of one fetch share one."""
-    instants = sorted({parse_instant(a.seen_at) for a in attempts})
-    return pa.table({"first_seen": pa.array(instants, INSTANT), "page_no": pa.array(range(len(instants)), pa.int64())})
+    page = feed.parse(Payload(body=body, seen_at=seen_at, sha256=attempt.sha256))
+    return digest(source, feed, attempt, page, folder)
 
 
 def _page_row(source: Source, feed: Feed, attempt: Attempt, said: tuple[int, date | None, date | None]) -> dict:
@@ -380,9 +446,7 @@ def _page_table(rows: Iterable[dict]) -> pa.Table:
 
 
 def _write(path: Path, table: pa.Table) -> None:
-    """Derived files are replaceable, so they are written whole but need no fsync of their own content order."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    body = sink.getvalue().to_pybytes()
-    if not disk.write_new(path, body) and not _closed(path):  # what stands there was cut
-        disk.write_over(path, body, mode=0o444)
+    """A derived file of one table, whole."""
+    file = RowFile(path.parent, table.schema)
+    file.write(table)
+    file.place(path)

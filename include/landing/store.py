@@ -81,15 +81,17 @@ class Store:
         path = self._manifest(source, feed).with_suffix(".lock")
         disk.make_dir(path.parent)
         with FileLock(path, timeout=600):
-            disk.sweep_temps(self._incoming(source, feed))
+            disk.sweep_temps(self.incoming(source, feed))
             yield
+            disk.sweep_temps(self.incoming(source, feed))
 
-    def _incoming(self, source: str, feed: str) -> Path:
+    def incoming(self, source: str, feed: str) -> Path:
+        """Where files of a feed stand that are not whole yet. What a crash left there goes with the next lock."""
         return self.root / "incoming" / source / feed
 
     def spool(self, source: str, feed: str) -> disk.Spool:
         """Where a payload of a feed comes in, whatever its size."""
-        return disk.Spool(self._incoming(source, feed))
+        return disk.Spool(self.incoming(source, feed))
 
     def put(self, source: str, feed: str, body: disk.Spool, *, rejected: bool = False) -> Path:
         """Place a payload under its sha256; returns where. `append` makes it durable before it names it."""

@@ -40,6 +40,8 @@ def _answer(path: str) -> bytes:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # as every host does; who does not say that it stays is asked anew each time
+
     def do_GET(self) -> None:
         body = _answer(self.path)
         self.send_response(200)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.core.shapes import SCHEMAS
@@ -49,8 +50,10 @@ def day_rows(home: Path, day: int, *, accounts: int, states: int, salt: int = 0)
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'; set memory_limit = '2GB'")
         asked = {"day": at, "accounts": accounts, "states": states, "salt": salt}
-        table = con.execute(_DAY, asked).to_arrow_table()
-        pq.write_table(table.select(SCHEMAS["position"].names).cast(SCHEMAS["position"]), path, compression="zstd")
+        with pq.ParquetWriter(path, SCHEMAS["position"], compression="zstd") as writer:  # a day is not to be the peak
+            for batch in con.execute(_DAY, asked).to_arrow_reader(2**17):
+                table = pa.Table.from_batches([batch]).select(SCHEMAS["position"].names)
+                writer.write_table(table.cast(SCHEMAS["position"]))
     return path
 
 

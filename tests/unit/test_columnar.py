@@ -4,18 +4,19 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
-from include.core.columnar import Columnar, Wire
+from include.core.columnar import Columnar, Wire, column
 from include.core.errors import ContractError
 from include.core.page import page
 from include.core.parse import above_zero, member, not_after, number, read_json
-from include.core.shapes import SCHEMAS, Parsed, Position
+from include.core.shapes import INSTANT, SCHEMAS, VALUE, Parsed, Position
 from include.core.source import Feed, Payload, Release, Source
 from include.landing import runs
 from include.landing.store import Store, attempt_of
@@ -89,6 +90,33 @@ def land(home: Path, wires: list[bytes], part: bool) -> list[tuple]:
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         return con.execute(f"select {columns} from read_parquet({names!r})").fetchall()
+
+
+CELLS = {
+    pa.string(): ["a", "é€", "", "x" * 40],
+    VALUE: [Decimal("1.5"), Decimal("-1e-18"), Decimal("99999999999999999999.999999999999999999"), Decimal(0)],
+    INSTANT: [SEEN, datetime(1950, 1, 1, 1, 2, 3, 456, timezone(timedelta(hours=9)))],
+    pa.date32(): [date(1900, 1, 1), date(2026, 1, 31)], pa.int64(): [1, -(2**62)], pa.int32(): [5, -6],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CELLS, ids=str)
+def test_a_column_made_of_bytes_is_what_arrow_makes(kind: pa.DataType) -> None:
+    """Every kind of a shape, with and without gaps, of none, one and many cells."""
+    for cells in (CELLS[kind] * 9, [None, *CELLS[kind], None] * 3, [None] * 9, CELLS[kind][:1], []):
+        made = column(cells, kind)
+        made.validate(full=True)
+        assert made.equals(pa.array(cells, kind))
+        assert made.null_count == cells.count(None)
+
+
+@pytest.mark.parametrize("cell", ["1e-19", "1e20", "NaN", "Infinity"])
+def test_a_number_that_does_not_fit_is_no_cell(cell: str) -> None:
+    """More than 18 decimals, more than 20 digits before them, or no number at all."""
+    with pytest.raises((ValueError, OverflowError)):
+        column([Decimal(cell)], VALUE)
+    with pytest.raises(TypeError):
+        column([0.5], VALUE)
 
 
 @pytest.mark.parametrize("form", [{}, {"separators": (",", ":")}, {"indent": 2}, {"ensure_ascii": False}])

@@ -1,13 +1,18 @@
 """Runs: whatever the order and grouping of sightings, the same runs come out."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from include.core.shapes import Parsed
+from include.core.source import Payload
+from include.landing import runs
 from include.landing.store import Store, attempt_of
-from tests.faults.test_landing import FEED, SOURCE, content, land
+from tests.faults.test_landing import FEED, SOURCE, content, land, parse
 
 BODIES = [
     b"2026-01-03=1.5\n",
@@ -67,8 +72,37 @@ def test_a_torn_manifest_line_is_unread_and_the_next_append_is_whole(tmp_path: P
     assert [a.outcome for a in store.attempts("toy", "daily")] == ["LANDED", "FAILED"]
 
 
-def _derive_at(home: Path, clock: datetime) -> None:
-    from include.landing import runs
+def test_what_waits_on_disk_gives_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payload of more rows than are held, alone in its span and beside another: files equal to those of memory."""
+    told = {}
+    for held in (100, 1):
+        monkeypatch.setattr(runs, "HELD_ROWS", held)
+        monkeypatch.setattr(runs, "GROUP", 2)
+        home = tmp_path / str(held)
+        for body, day in zip([BODIES[1], b"".join(BODIES[:2]), *BODIES[2:]], DAYS, strict=True):
+            land(home, [body], day)
+        alone = sorted((home / "rows" / "observation" / "toy__daily").glob("2026-01-*"))
+        rows = [pq.read_table(path).to_pylist() for path in alone]
+        _derive_at(home, datetime(2026, 3, 1, tzinfo=UTC))
+        told[held] = (rows, content(home))
+        assert [p.name for p in home.rglob("*.tmp-*")] + [p.name for p in home.rglob(".tmp-*")] == []
+    assert told[100] == told[1]
 
+
+def test_a_cell_with_an_instant_beside_one_without(tmp_path: Path) -> None:
+    """Rows of one payload in the order of cells, whatever their order on the page: none stands last."""
+    rows = [
+        replace(row, event_at=at)
+        for row in parse(Payload(body=BODIES[1], seen_at=DAYS[3])).rows
+        for at in (None, DAYS[2], DAYS[1])
+    ]
+    line = attempt_of("toy", "daily", "r", DAYS[3], DAYS[3], outcome="LANDED", vintage_kind="first_seen", origin="t",
+                      sha256="a")  # fmt: skip
+    said = runs.digest(SOURCE, FEED, line, Parsed(rows), tmp_path)
+    assert said.once and said.rows["event_at"].to_pylist() == [DAYS[1], DAYS[2], None] * 2
+    assert not runs.digest(SOURCE, FEED, line, Parsed(rows + rows[:1]), tmp_path).once
+
+
+def _derive_at(home: Path, clock: datetime) -> None:
     with Store(home).lock("toy", "daily"):
         runs.derive(home, SOURCE, FEED, clock)
