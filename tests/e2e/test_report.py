@@ -159,8 +159,8 @@ def test_every_query_gives_the_figure_beside_it(browser: Browser, pack_home: Pat
         rows: (f.tagName === 'TABLE' ? [...f.querySelectorAll('tbody tr')] : [f]).map(
             r => [...r.querySelectorAll('[data-value]')].map(c => [c.dataset.column, c.dataset.value]))}))""")
     names = {f["name"] for f in figures}
-    assert {"headline-1", "open", "flow-BTC", "flow-ETH", "first-BTC", "profile", "rates", "coverage", "gate-counts",
-            "gate", "changes", "sources"} <= names  # fmt: skip
+    assert {"headline-1", "open", "flow-BTC", "flow-ETH", "first-BTC", "profile", "rates", "migration", "channels",
+            "incidents", "rules", "coverage", "gate-counts", "gate", "changes", "sources"} <= names  # fmt: skip
     with connect(publish.served_file(pack_home)) as con:
         for figure in figures:
             cursor = query(con, figure["sql"])
@@ -171,6 +171,31 @@ def test_every_query_gives_the_figure_beside_it(browser: Browser, pack_home: Pat
             assert figure["rows"] and len(figure["rows"]) <= len(answers), figure["name"]
             for shown, answer in zip(figure["rows"], answers, strict=False):
                 assert shown and all(answer[column] == value for column, value in shown), (figure["name"], shown)
+
+
+def test_the_newest_label_says_why_and_an_empty_table_says_so(
+    browser: Browser, pack_home: Path, index: Path, tmp_path: Path
+) -> None:
+    """The reason stands above the sessions, once; where a mart has no row there is a sentence, not an empty head."""
+    with connect(publish.served_file(pack_home)) as con:
+        day, *said = query(con, "select session_date::varchar, label, label_reason, would_change_it from "
+                           "marts.mart_capital_migration_daily order by session_date desc limit 1").fetchone()  # fmt: skip
+    text = _open(browser, index).page.locator("#migration .lead").nth(1).text_content()
+    assert text.startswith(day) and all(report.minus(words) in text for words in said)
+    copy = tmp_path / "warehouse.duckdb"
+    shutil.copyfile(publish.served_file(pack_home), copy)
+    copy.chmod(0o644)
+    with duckdb.connect(str(copy)) as con:
+        for table in ("mart_capital_migration_daily", "fct_security_incident"):
+            con.execute(f"delete from marts.{table}")
+    path = tmp_path / "index.html"
+    path.write_bytes(report.page(copy, cache=pack_home / "build" / "cache"))
+    page = _open(browser, path).page
+    assert [page.locator(f"#{s} .note", has_text="Nothing on record.").count() for s in ("migration", "events")] == [
+        1,
+        1,
+    ]
+    assert page.locator("table[data-figure=incidents]").count() == 0
 
 
 def test_the_copied_query_follows_the_slider(browser: Browser, index: Path) -> None:

@@ -227,29 +227,29 @@ COLUMNS = {
               ("jp_pct", "Japan, %", "num"), ("diff_bp", "Difference, bp", "num"), ("change_bp", "Change, bp", "num"),
               *_STANDS, ("known_from", "Known since (UTC)", "instant")),
     "migration": (("session_date", "Session", "day"), ("label", "Label", "status"),
-                  ("migration_index_ewma", "Smoothed index", "num"), ("migration_index", "Index", "num"),
+                  ("migration_index_ewma", "Smoothed index", "score"), ("migration_index", "Index", "score"),
                   ("flow_k_5d_usd", "Compliant, 5 sessions, m USD", "usd"),
-                  ("flow_o_5d_usd", "On-chain, 5 sessions, m USD", "usd"), ("top_contributors", "Contributors", "text"),
-                  ("label_reason", "Why", "long"), ("grade", "Grade", "grade"),
+                  ("flow_o_5d_usd", "On-chain, 5 sessions, m USD", "usd"), ("top_contributors", "Contributors", "line"),
+                  ("grade", "Grade", "grade"),
                   ("known_from", "Known since (UTC)", "instant")),
     "channels": (("session_date", "Session", "day"), ("channel", "Channel", "text"), ("flow_usd", "m USD", "usd"),
                  ("obs_status", "Status", "status"), ("cum5_usd", "5 sessions, m USD", "usd"),
-                 ("share_of_gross", "Share of 20 sessions", "pct"), ("score", "Score", "num"),
+                 ("share_of_gross", "Share of 20 sessions", "pct"), ("score", "Score", "score"),
                  ("score_reason", "No score", "status"), ("grade", "Grade", "grade"),
                  ("input_source_ids", "Who says it", "text"), ("known_from", "Known since (UTC)", "instant")),
     "incidents": (("event_date", "Date", "day"), ("incident_name", "Incident", "text"),
                   ("loss_usd", "Loss, m USD", "usd"), ("stolen_native", "Taken", "num"),
                   ("returned_native", "Returned", "num"),
                   ("outstanding_native", "Open", "num"), ("native_asset", "of", "text"),
-                  ("recovery_ratio_native", "Recovered", "pct"), ("told_otherwise", "Told otherwise", "long"),
-                  ("dates_told", "Days told", "long"), ("evidence_status", "Evidence", "status"), *_STANDS[:2],
-                  ("known_from", "Known since (UTC)", "instant")),
+                  ("recovery_ratio_native", "Recovered", "pct"), ("evidence_status", "Evidence", "status"),
+                  *_STANDS[:2], ("known_from", "Known since (UTC)", "instant"),
+                  ("told_otherwise", "Told otherwise", "long"), ("dates_told", "Days told", "long")),
     "rules": (("event_date", "Date", "day"), ("rule_id", "Filing", "text"), ("rule_status", "State", "status"),
-              ("contract", "Options on", "long"), ("filed_on", "Filed", "day"), ("effective_on", "In force", "day"),
+              ("filed_on", "Filed", "day"), ("effective_on", "In force", "day"),
               ("limit_value", "Limit, contracts", "num"), ("limit_change", "What of it", "text"),
-              ("limit_status", "Clearing house", "status"), ("agreement_status", "Agreement", "status"),
-              ("needs_primary", "Notice wanted", "flip"), *_STANDS[:2],
-              ("known_from", "Known since (UTC)", "instant")),
+              ("limit_status", "Clearing house", "status"), ("agreement_status", "Agreement", "status"), *_STANDS[:2],
+              ("known_from", "Known since (UTC)", "instant"), ("contract", "Options on", "long"),
+              ("needs_primary", "Notice wanted", "flip")),
     "coverage": (("series_id", "Series", "day"), ("source_id", "Source", "text"), ("landed", "Landed", "num"),
                  ("late", "Late", "num"), ("held", "Held", "num"), ("gap", "Gap", "num"),
                  ("not_due", "Not due", "num"), ("newest_landed", "Newest", "day"), ("reason", "Why", "long")),
@@ -313,7 +313,7 @@ def show(row: dict, column: str, kind: str) -> str:
     text = _SHOWN.get(kind, exact)(value)
     if column == "known_from" and row.get("vintage_kind") == "pseudo":
         text += " assumed"
-    return minus(text) if kind == "num" else text
+    return minus(text) if kind in ("num", "score", "line", "long") else text
 
 
 def standing(row: dict) -> str:
@@ -383,7 +383,8 @@ def _spans(known: list[dict], stops: list[datetime]) -> list[dict]:
 
 _OF_ROW = {"who": _who, "counts": _counts, "funds": _funds}
 _SHOWN = {
-    "usd": millions, "instant": moment, "pct": _percent, "others": _others, "flip": lambda v: "yes" if v else "",
+    "usd": millions, "instant": moment, "pct": _percent, "others": _others, "score": "{:.2f}".format,
+    "flip": lambda v: "yes" if v else "",
     "name": lambda v: exact(v).replace("_", " "), "status": lambda v: exact(v).replace("_", " "),
 }  # fmt: skip
 

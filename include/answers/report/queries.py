@@ -196,7 +196,8 @@ order by session_date desc, channel"""
 
 INCIDENTS = """\
 select event_date, incident_name, loss_usd, native_asset, stolen_native, returned_native, outstanding_native,
-    recovery_ratio_native, told_otherwise, dates_told, evidence_status, source_id, grade,
+    recovery_ratio_native, told_otherwise, case when date_status = 'conflict' then dates_told end as dates_told,
+    evidence_status, source_id, grade,
     n_lineages, n_publishers, known_from
 from marts.fct_security_incident
 order by event_date desc, incident_id"""
