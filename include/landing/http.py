@@ -18,18 +18,20 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
+from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
+import requests
 from filelock import FileLock
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
+from requests.adapters import HTTPAdapter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3 import exceptions as wire_errors
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util import Timeout, make_headers, parse_url
 from urllib3.util.connection import create_connection
 
 from include.core import disk
@@ -94,7 +96,6 @@ class Client:
     ):  # fmt: skip
         parts = urlsplit(base_url)
         self._source_id, self._base = source.source_id, base_url.rstrip("/")
-        self._origin = f"{parts.scheme}://{parts.netloc}"
         self._loopback = is_loopback(base_url)
         if parts.scheme != "https" and not (parts.scheme == "http" and self._loopback):
             raise self._failure(PermanentError, "the base URL is not https", "L.host", _LOOK)
@@ -102,29 +103,30 @@ class Client:
             raise ConfigError("a key is set, and the source declares no header for it", source=source.source_id,
                               rule="config.key_header", action=f"unset {source.key_env}")  # fmt: skip
         self._deadline_s, self._tries, self._cap_s = deadline_s, tries, retry_cap_s
-        self._sleep, self._clock = sleep, clock
+        self._timeouts, self._sleep, self._clock = (connect_s, read_s), sleep, clock
         self._budget = _Budget(read_s)
         self._key_header = source.key_header
-        self._pool = self._open(_headers(source, contact, key), Timeout(connect=connect_s, read=read_s), ca_bundle)
+        self._session = self._open(source, contact, key, ca_bundle)
         disk.make_dir(state_dir)
         host = f"{parts.hostname}_{parts.port or parts.scheme}"
         self._pace = _Pace(state_dir / f"{host}.sqlite", source.min_interval_s) if source.min_interval_s else None
         self._circuit = _Circuit(state_dir / f"{host}.failures", clock)
 
-    def _open(self, headers: dict[str, str], timeout: Timeout, ca_bundle: str | bool) -> HTTPConnectionPool:
-        """Connections to the host, one at a time and kept alive. Neither proxies nor netrc: nobody asks for them."""
-        base = parse_url(self._base)
-        if base.auth:
-            headers |= make_headers(basic_auth=unquote(base.auth))
-        kinds, tls = (HTTPConnectionPool, HTTPConnection), {}
-        if base.scheme == "https":
-            import certifi
-
-            kinds = (HTTPSConnectionPool, HTTPSConnection)
-            tls = {"cert_reqs": "CERT_REQUIRED", "ca_certs": certifi.where() if ca_bundle is True else ca_bundle}
-        guard = {"budget": self._budget, "loopback": self._loopback}
-        pool = type("Pool", kinds[:1], {"ConnectionCls": type("Connection", (_Guarded, kinds[1]), guard)})
-        return pool(base.host, base.port, timeout=timeout, headers=headers, retries=False, **tls)
+    def _open(self, source: Source, contact: str, key: str, ca_bundle: str | bool) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = ca_bundle
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        release = version("capital-migration-warehouse")
+        agent = _field(f"capital-migration-warehouse/{release} (+{contact})", "CAPMIG_CONTACT")
+        session.headers.clear()
+        session.headers.update({"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "gzip"})
+        session.headers.update(source.headers)
+        if key:
+            session.headers[source.key_header] = _field(key, source.key_env)
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _Adapter(self._budget, self._loopback))
+        return session
 
     def fetch(self, request: Request, *, max_bytes: int, into: disk.Spool) -> Response:
         """The whole answer to one request, at most `max_bytes` on the wire, written to `into` as it comes.
@@ -137,74 +139,62 @@ class Client:
         if until is not None:
             raise self._failure(TransientError, f"not asked until {_at(until)}: {CIRCUIT_FAILURES} fetches failed "
                                 "shortly before", "L.circuit_open", _LATER)  # fmt: skip
-        target = self._target(request)
+        prepared = self._prepare(request)
         started = time.monotonic()
         self._budget.start(self._deadline_s)
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                status, headers = self._attempt(request, target, max_bytes, into)
-            except CapmigError as error:
-                error.attempts = attempt
-                if isinstance(error, TransientError):
-                    pause = self._pause(error, attempt)
-                    if attempt < self._tries and pause <= self._cap_s and pause < self._budget.left():
-                        self._sleep(pause)
-                        continue
-                    self._circuit.failed()
-                raise
-            self._circuit.succeeded()
-            return Response(status=status, headers=headers, url=redact(f"{self._origin}{target}"), attempts=attempt,
-                            seconds=time.monotonic() - started)  # fmt: skip
+        retrying = Retrying(
+            retry=retry_if_exception_type(TransientError), wait=self._pause, stop=self._is_last, sleep=self._sleep,
+            reraise=True,
+        )  # fmt: skip
+        try:
+            response = retrying(self._attempt, prepared, max_bytes, into)
+        except CapmigError as error:
+            error.attempts = retrying.statistics["attempt_number"]
+            if isinstance(error, TransientError):
+                self._circuit.failed()
+            raise
+        self._circuit.succeeded()
+        return Response(
+            status=response.status_code, url=redact(prepared.url), seconds=time.monotonic() - started,
+            headers={name: response.headers[name] for name in KEPT_HEADERS if name in response.headers},
+            attempts=retrying.statistics["attempt_number"],
+        )  # fmt: skip
 
-    def _target(self, request: Request) -> str:
-        """Path and query as they will be sent; refuses a request that would leave the base URL."""
+    def _prepare(self, request: Request) -> requests.PreparedRequest:
+        """The request as it will be sent; refuses one that would leave the base URL."""
         path = request.path
         url = f"{self._base}/{path.lstrip('/')}" if path else self._base
         try:
-            if request.params:
-                url += ("&" if "?" in url else "?") + urlencode(request.params)
-            asked, base = parse_url(url), parse_url(self._base)
-        except ValueError:
+            prepared = self._session.prepare_request(
+                requests.Request(request.method, url, params=list(request.params), json=request.json)
+            )
+            asked, base = urlsplit(prepared.url), urlsplit(self._base)
+            same = (asked.scheme, asked.hostname, asked.port) == (base.scheme, base.hostname, base.port)
+        except ValueError:  # so are the errors of requests about URLs and headers
             raise self._failure(PermanentError, "the request cannot be formed", "L.request", _LOOK) from None
-        same = (asked.scheme, asked.host, asked.port) == (base.scheme, base.host, base.port)
-        if not same or "://" in path or path.startswith("//") or not (asked.path or "").startswith(base.path or ""):
+        if not same or "://" in path or path.startswith("//") or not asked.path.startswith(base.path):
             raise self._failure(PermanentError, "the request leads away from the base URL", "L.host", _LOOK)
-        return asked.request_uri
+        return prepared
 
-    def _attempt(self, request: Request, target: str, max_bytes: int, into: disk.Spool) -> tuple[int, dict[str, str]]:
-        """Status and kept headers of one whole answer."""
+    def _attempt(self, prepared: requests.PreparedRequest, max_bytes: int, into: disk.Spool) -> requests.Response:
         into.restart()
         if self._pace and not self._pace.wait(self._budget.left()):
             raise self._failure(TransientError, f"no turn at this host within {self._deadline_s:g} s", "L.deadline",
                                 _LATER)  # fmt: skip
         try:
-            response = self._send(request, target)
-            try:
+            with self._session.send(prepared, stream=True, allow_redirects=False, timeout=self._timeouts) as response:
                 self._check_status(response)
                 self._read(response, max_bytes, into)
-                kept = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-                return response.status, kept
-            finally:
-                response.close()  # of a body that was read to its end the connection is back in the pool already
+                return response
         except _OwnDisk as error:
             raise error.__cause__ from None
-        except (wire_errors.HTTPError, OSError) as error:
+        except (requests.RequestException, wire_errors.HTTPError, OSError) as error:
             failure = self._classify(error)
         # Raised out here, without the context whose frames hold the request's headers: a key is in them.
         raise failure
 
-    def _send(self, request: Request, target: str) -> BaseHTTPResponse:
-        body = None if request.json is None else json.dumps(request.json, allow_nan=False).encode()
-        more = {} if body is None else {"Content-Type": "application/json"}
-        return self._pool.urlopen(
-            request.method, target, body, self._pool.headers | more, redirect=False, preload_content=False,
-            decode_content=False,
-        )  # fmt: skip
-
-    def _check_status(self, response: BaseHTTPResponse) -> None:
-        status = response.status
+    def _check_status(self, response: requests.Response) -> None:
+        status = response.status_code
         if status == 200:
             return
         rule, kind, said, after = f"L.status_{status // 100}xx", PermanentError, self._said(response), None
@@ -219,16 +209,16 @@ class Client:
         failure.retry_after = after
         raise failure
 
-    def _said(self, response: BaseHTTPResponse) -> str:
+    def _said(self, response: requests.Response) -> str:
         """The status line as the source wrote it, without what a terminal should not see or a key that it echoes."""
         reason = "".join(c for c in response.reason or "" if c.isprintable())[:120]
-        key = self._pool.headers.get(self._key_header) if self._key_header else None
-        return f"HTTP {response.status}" + (f" {reason}" if reason and not (key and key in reason) else "")
+        key = self._session.headers.get(self._key_header) if self._key_header else None
+        return f"HTTP {response.status_code}" + (f" {reason}" if reason and not (key and key in reason) else "")
 
-    def _read(self, response: BaseHTTPResponse, max_bytes: int, into: disk.Spool) -> None:
-        too_large = (response.length_remaining or 0) > max_bytes
+    def _read(self, response: requests.Response, max_bytes: int, into: disk.Spool) -> None:
+        too_large = (response.raw.length_remaining or 0) > max_bytes
         if not too_large:
-            for piece in response.stream(_PIECE, decode_content=False):
+            for piece in response.raw.stream(_PIECE, decode_content=False):
                 too_large = into.n_bytes + len(piece) > max_bytes
                 if too_large:
                     break
@@ -239,7 +229,7 @@ class Client:
         if too_large:
             raise self._failure(PermanentError, f"the body is larger than {max_bytes:,} bytes", "L.too_large",
                                 "look at what the source sends; raise the feed's `max_bytes` if it is right",
-                                response.status)  # fmt: skip
+                                response.status_code)  # fmt: skip
 
     def _classify(self, error: Exception) -> CapmigError:
         """What a failure of the transport means. Its text never enters: it may quote URLs and headers."""
@@ -256,27 +246,20 @@ class Client:
         said, rule = next((m for kinds, m in _MEANINGS if any(isinstance(c, kinds) for c in causes)), _BROKE_OFF)
         return self._failure(TransientError, said, rule, _LATER)
 
-    def _pause(self, error: TransientError, attempt: int) -> float:
+    def _pause(self, state: RetryCallState) -> float:
         """Seconds before the next try: what the source asks for, else 2, 4, 8, 16 with up to a quarter more."""
+        asked = getattr(state.outcome.exception(), "retry_after", None)
         jitter = 1 + random.random() / 4  # noqa: S311 - spreads retries, hides nothing
-        return getattr(error, "retry_after", None) or min(self._cap_s, 2**attempt * jitter)
+        return asked or min(self._cap_s, 2**state.attempt_number * jitter)
+
+    def _is_last(self, state: RetryCallState) -> bool:
+        too_long = state.upcoming_sleep > self._cap_s or state.upcoming_sleep >= self._budget.left()
+        return too_long or state.attempt_number >= self._tries
 
     def _failure(self, kind: type[CapmigError], said: str, rule: str, action: str, status: int = 0) -> CapmigError:
         error = kind(said, source=self._source_id, rule=rule, action=action)
         error.status, error.attempts = status, 0
         return error
-
-
-@cache
-def _release() -> str:
-    return version("capital-migration-warehouse")
-
-
-def _headers(source: Source, contact: str, key: str) -> dict[str, str]:
-    """Of every request to a source; the only place that holds its key."""
-    agent = _field(f"capital-migration-warehouse/{_release()} (+{contact})", "CAPMIG_CONTACT")
-    headers = {"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "gzip"} | dict(source.headers)
-    return headers | ({source.key_header: _field(key, source.key_env)} if key else {})
 
 
 def _field(text: str, name: str) -> str:
@@ -409,11 +392,28 @@ def _admitted(address: str, loopback: bool) -> bool:
     return ip.is_loopback if loopback else ip.is_global and not ip.is_multicast
 
 
+class _Adapter(HTTPAdapter):
+    def __init__(self, budget: _Budget, loopback: bool):
+        self._guard = {"budget": budget, "loopback": loopback}
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: object, **kwargs: object) -> None:
+        """requests' hook: the pools of both schemes, making guarded connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            scheme: type("Pool", (pool,), {"ConnectionCls": type("Connection", (_Guarded, connection), self._guard)})
+            for scheme, pool, connection in (
+                ("http", HTTPConnectionPool, HTTPConnection),
+                ("https", HTTPSConnectionPool, HTTPSConnection),
+            )
+        }
+
+
 class _Pace:
     """One request an interval to a host, over all processes of a warehouse."""
 
     def __init__(self, path: Path, interval_s: float):
-        from pyrate_limiter import Limiter, Rate, SingleBucketFactory, SQLiteBucket  # where nobody waits it is idle
+        from pyrate_limiter import Limiter, Rate, SingleBucketFactory, SQLiteBucket  # takes long to import
 
         interval = round(interval_s * 1000)
         bucket = SQLiteBucket.init_from_file([Rate(1, interval)], db_path=str(path), use_file_lock=True)
