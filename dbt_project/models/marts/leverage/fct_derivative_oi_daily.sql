@@ -78,9 +78,10 @@ tracked_asset as (
         venue,
         instrument as asset,
         event_date,
-        sum(notional_usd) as notional_usd
+        sum(notional_usd) as notional_usd,
+        list_sum(max(notional_usd, 10)) as top10_usd,
+        sum((notional_usd::double / 1e6) ** 2 order by notional_usd) as squares -- in millions, an index and no money
     from {{ ref('fct_account_position_daily') }}
-    where equity_allocated_usd is not null
     group by venue, instrument, event_date
 ),
 
@@ -115,6 +116,9 @@ backed as (
         tracked.notional_usd as tracked_usd,
         case when tracked.equity_usd > 0 then tracked.equity_usd end as equity_usd,
         tracked_asset.notional_usd as tracked_asset_usd,
+        tracked_asset.top10_usd,
+        tracked_asset.squares / (nullif(stepped.oi_usd, 0)::double / 1e6) ** 2 as hhi,
+        greatest(0, 1 - tracked_asset.notional_usd::double / nullif(stepped.oi_usd, 0)::double) as rest,
         greatest(stepped.known_from, stepped.before_known_from, tracked.known_from) as capital_known_from
     from stepped
     left join {{ ref('venue') }} as venue on stepped.venue = venue.venue
@@ -145,6 +149,9 @@ perpetual as (
         notional_change_usd,
         n_accounts as n_accounts_tracked,
         {{ divide('tracked_asset_usd', 'oi_usd') }} as tracked_share,
+        {{ divide('top10_usd', 'oi_usd') }} as top10_share,
+        {{ ratio('hhi') }} as position_hhi_least,
+        case when tracked_asset_usd is not null then {{ ratio('hhi + rest ** 2') }} end as position_hhi_most,
         {{ divide('tracked_usd', 'equity_usd') }} as leverage_tracked,
         {{ proportion('notional_change_usd', 'equity_usd', 'tracked_usd') }}::decimal(24, 2) as capital_flow_usd,
         case

@@ -6,6 +6,7 @@ with told as (
         oi.*,
         venue.title,
         venue.scope,
+        venue.channel,
         venue.place as venue_place,
         coalesce(
             stale.is_stale,
@@ -48,6 +49,14 @@ optioned as (
     from told
     where oi_native is not null and instrument_kind = 'option'
     qualify row_number() over (partition by asset order by event_date desc, oi_native desc, instrument) = 1
+),
+
+-- of the venue that stands for the channel: what was opened or closed, and the capital that may stand behind it
+backed as (
+    select *
+    from told
+    where channel = 'DEX_PERP' and notional_change_usd is not null
+    qualify row_number() over (partition by asset order by event_date desc) = 1
 ),
 
 liquidated as (
@@ -159,3 +168,34 @@ select
     || ',event_date=' || event_date as why_figure,
     known_from
 from optioned
+
+union all by name
+
+select
+    case asset when 'BTC' then 28 else 29 end as place,
+    'Capital behind ' || asset || ' open interest on ' || title || ', ' || event_date as headline,
+    event_date,
+    capital_flow_usd::decimal(38, 18) as value,
+    coalesce(
+        {{ millions('capital_flow_usd') }} || ' USD at ' || {{ shown('leverage_tracked', 2) }} || 'x',
+        'not known (' || replace(capital_flow_reason, '_', ' ') || ')'
+    ) || ', notional ' || {{ millions('notional_change_usd') }} || ' USD' as value_text,
+    'usd' as unit,
+    n_accounts_tracked || ' accounts watched'
+    || coalesce(', ' || {{ shown('tracked_share * 100', 2) }} || ' % of the open interest', '') as unusual,
+    source_id || ' (estimate)' as who_says_it,
+    n_publishers,
+    n_lineages,
+    n_measurements,
+    case when grade = 'X' then grade else 'D' end as grade,
+    case when capital_flow_usd is null then 'source_gap' else 'final' end as status,
+    'coins at the price of the day before over the leverage of those accounts; it enters no index' as reading,
+    'a measured flow of margin' as would_change_it,
+    next_due_at,
+    case
+        when capital_flow_usd is not null
+            then 'fct_derivative_oi_daily.capital_flow_usd --key venue=' || venue || ',asset=' || asset
+                || ',instrument_kind=perpetual,event_date=' || event_date
+    end as why_figure,
+    capital_known_from as known_from
+from backed
