@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
@@ -56,8 +57,13 @@ class Settings(BaseSettings):
         return self.base_urls.get(source.source_id, source.base_url)
 
     def key(self, source: Source) -> str:
-        """The source's key from `<NAME>` or the file named by `<NAME>_FILE`; "" if there is none."""
-        return read_secret(source.key_env) if source.key_env else ""
+        """The source's key from `<NAME>` or the file named by `<NAME>_FILE`; "" if there is none. In the place of a
+        User-Agent it must say whom to write to."""
+        key = read_secret(source.key_env) if source.key_env else ""
+        if key and source.key_header == "User-Agent" and not re.search(r"[^@\s]@[^@\s]+\.[^@\s]", key):
+            raise ConfigError(f"{source.key_env} names no address of a person who asks", rule="config.contact",
+                              action="write your name and an e-mail address")  # fmt: skip
+        return key
 
     @property
     def postgres_url(self) -> str:

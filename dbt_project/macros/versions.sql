@@ -206,10 +206,9 @@ silent as (
     select
         known.* replace (
             silence.silent_from as known_from,
-            null as value,
-            {%- if 'value_text' in content %}
-            null as value_text,
-            {%- endif %}
+            {%- for c in ['value', 'value_text'] if c in content %}
+            null as {{ c }},
+            {%- endfor %}
             'retracted' as obs_status,
             '' as value_raw,
             silence.silent_sha256 as payload_sha256,

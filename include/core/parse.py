@@ -221,6 +221,7 @@ def unique(cells: Iterator[tuple[Any, Any]] | list[tuple[Any, Any]]) -> dict[Any
 
 _HTML = re.compile(rb"(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL)
 _CHALLENGE = re.compile(rb"<title>\s*(just a moment\.\.\.|attention required! \| cloudflare)", re.IGNORECASE)
+_THROTTLED = re.compile(rb"\A[^<{\[]{0,200}?(?:please limit requests|too many requests)", re.IGNORECASE)
 _FIRST = {
     "json": (b"{", b"["), "xml": (b"<",), "html": (b"<",),
     "pdf": (b"%PDF-", b"<?xml"),  # the list of news that leads to a PDF is of the same feed
@@ -261,11 +262,14 @@ def inflating(wire: BinaryIO, encoding: str, cap: int) -> Iterator[bytes]:
 def sniff(body: bytes, media: str) -> None:
     """Refuse a body that is not of its feed's `media` (csv, json, html, xml, pdf), before anyone parses it.
 
-    `ContractError`: G1.empty, or G1.sniff for an error page, a challenge page, or JSON where there should be none.
+    `ContractError`: G1.empty, G1.throttled for a sentence that asks for fewer requests (with HTTP 200, as some do), or
+    G1.sniff for an error page, a challenge page, or JSON where there should be none.
     """
     head = body[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
     if not head and not body[4096:].strip():
         raise refuse("empty body", "G1.empty")
+    if _THROTTLED.match(head):
+        raise refuse("the source asks for fewer requests", "G1.throttled", "the next run of its clock asks again")
     if head.startswith(b"<") and _CHALLENGE.search(head):
         raise refuse("a challenge page instead of an answer", "G1.sniff", "a person must save the page; see the inbox")
     if media != "html" and _HTML.match(head):

@@ -84,11 +84,11 @@ class Position(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document(Row):
-    """One document, named by the sha256 of its bytes."""
+    """One document, named by the sha256 of its bytes, or of its address where a list is all that was landed."""
 
     doc_sha256: str
-    media_type: str
-    n_bytes: int
+    media_type: str  # of what was landed
+    n_bytes: int | None = None  # of the document itself
     title: str | None = None
     author: str | None = None
     lang: str | None = None

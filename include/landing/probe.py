@@ -16,7 +16,7 @@ from include.core import disk
 from include.core.clock import stamp
 from include.core.errors import CapmigError, ConfigError, ContractError
 from include.core.parse import inflate, sniff
-from include.core.shapes import POSITION_FIGURES, Parsed, Position, Row
+from include.core.shapes import POSITION_FIGURES, Document, Parsed, Position, Row
 from include.core.source import Feed, Payload, Source, Window
 from include.landing.http import Client
 from include.landing.store import Store
@@ -141,9 +141,11 @@ def expectation(row: Row) -> tuple[str, ...]:
         cell = f"{row.venue} {row.account} {row.instrument} {row.record_kind}"
         said = " ".join([word for word in (row.side, row.margin_mode) if word] + figures)
         return cell, row.event_date.isoformat(), f"{row.event_at:%Y-%m-%dT%H:%M:%SZ}", said, row.obs_status
+    instant = "" if row.event_at is None else f"{row.event_at:%Y-%m-%dT%H:%M:%SZ}"
+    if isinstance(row, Document):
+        return row.url or row.doc_sha256, row.event_date.isoformat(), instant, row.title or "", row.obs_status
     cell = row.series_id if hasattr(row, "series_id") else f"{row.event_id} {row.attribute}"
     said = getattr(row, "value_text", None) or ("" if row.value is None else f"{row.value.normalize():f}")
-    instant = "" if row.event_at is None else f"{row.event_at:%Y-%m-%dT%H:%M:%SZ}"
     return cell, row.event_date.isoformat(), instant, said, row.obs_status
 
 

@@ -38,7 +38,7 @@ FORMULAS = {
     "fct_observation", "fct_revision",
     "fct_etf_flow_agg_daily", "fct_rate_differential_daily", "fct_asset_return_daily",
     "fct_policy_decision", "fct_policy_vote", "fct_policy_expectation", "dim_event", "dim_entity",
-    "mart_coverage_calendar", "brief_series", "fct_regulatory_event", "fct_security_incident",
+    "mart_coverage_calendar", "brief_series", "fct_regulatory_event", "fct_security_incident", "fct_document",
     "fct_channel_flow_daily", "mart_capital_migration_daily",
     "fct_etf_flow_native_daily",
     "brief_flow", "mart_decision_feature", "mart_revision_profile", "fct_carry_daily", "fct_positioning_weekly",

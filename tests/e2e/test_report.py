@@ -191,10 +191,8 @@ def test_the_newest_label_says_why_and_an_empty_table_says_so(
     path = tmp_path / "index.html"
     path.write_bytes(report.page(copy, cache=pack_home / "build" / "cache"))
     page = _open(browser, path).page
-    assert [page.locator(f"#{s} .note", has_text="Nothing on record.").count() for s in ("migration", "events")] == [
-        1,
-        1,
-    ]
+    said = [page.locator(f"#{s} .note", has_text="Nothing on record.").count() for s in ("migration", "events")]
+    assert said == [1, 2]  # of documents there is nothing on the bundled record either
     assert page.locator("table[data-figure=incidents]").count() == 0
 
 

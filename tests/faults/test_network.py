@@ -50,13 +50,14 @@ class Got(Response):
 class Made:
     """A client with the pauses that it took."""
 
-    def __init__(self, state_dir: Path, base_url: str, key: str = "", interval_s: float = 0.0, **options: object):
+    def __init__(self, state_dir: Path, base_url: str, key: str = "", interval_s: float = 0.0,
+                 key_header: str = "X-Api-Key", **options: object):  # fmt: skip
         self.pauses: list[float] = []
         self.spool_dir = state_dir / "incoming"
         source = Source(
             source_id="toy", title="Toy", base_url=base_url, lineage_root="toy", evidence_kind="origin", rank=1,
             licence="none", credit="toy", verified="recorded", feeds=(), min_interval_s=interval_s,
-            key_env="TOY_KEY", key_header="X-Api-Key",
+            key_env="TOY_KEY", key_header=key_header,
         )  # fmt: skip
         usual = {"deadline_s": 60, "tries": 4, "retry_cap_s": 60, "read_s": 5, "clock": lambda: NOW}
         self.client = Client(
@@ -105,6 +106,13 @@ def test_a_whole_answer_is_handed_on_as_it_came(make: Make) -> None:
     assert b"Accept-Encoding: gzip\r\n" in wire.heads[0]
     assert re.search(rb"User-Agent: capital-migration-warehouse/\d\S+ \(\+mailto:ops@example.org\)", wire.heads[0])
     assert b"ookie" not in wire.heads[1]
+
+
+def test_a_contact_of_ones_own_takes_the_place_of_the_product_s(make: Make) -> None:
+    """A host that wants to know who asks is told by the header that it reads, once."""
+    with Wire(answer(CSV)) as wire:
+        make(wire.url, key="Example Research research@example.org", key_header="User-Agent").get()
+    assert re.findall(rb"(?i)user-agent: ([^\r]*)", wire.heads[0]) == [b"Example Research research@example.org"]
 
 
 def test_a_post_carries_its_json(make: Make) -> None:
@@ -350,9 +358,11 @@ def test_row_39_encodings_that_were_not_asked_for(encoding: str) -> None:
         (b"Just a moment...", "csv", "G1.sniff"), (b'{"error": "limit"}', "csv", "G1.sniff"),
         (b"<Error><Code>NoSuchKey</Code></Error>", "csv", "G1.sniff"), (b"Exceeded the daily hits", "json", "G1.sniff"),
         (b'{"error": 1}', "html", "G1.sniff"), (b"date,value", "xml", "G1.sniff"),
+        (b"Please limit requests to one every 5 seconds or write to us.", "json", "G1.throttled"),
+        (b"\nYou are making Too Many Requests", "csv", "G1.throttled"),
         (b"", "csv", "G1.empty"), (b" \r\n" * 3000, "json", "G1.empty"), (b"\xef\xbb\xbf", "html", "G1.empty"),
         (CSV, "csv", ""), (b"\xef\xbb\xbf" + CSV, "csv", ""), (b" [1]", "json", ""),
-        (b'{"html": "<html>"}', "json", ""),
+        (b'{"html": "<html>"}', "json", ""), (b'{"title": "Too many requests, says the bank"}', "json", ""),
         (b"<!doctype html><html><table></table>", "html", ""), (b'<?xml version="1.0"?><rss/>', "xml", ""),
         (b"<!doctype html><title>Moments</title><p>Just a moment... he said", "html", ""),
         ("日付,値\n".encode("cp932"), "csv", ""),

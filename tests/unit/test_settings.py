@@ -92,3 +92,17 @@ def test_the_record_delivers_saved_pages_whether_or_not_their_source_has_an_addr
     monkeypatch.delenv("CAPMIG_BASE_URL__NYFED", raising=False)
     assert disabled(registry()["farside"]) == disabled(registry()["curated"]) == ""
     assert disabled(registry()["nyfed"]) == "the bundled record has nothing of it"
+
+
+def test_the_commission_is_asked_only_by_somebody_who_can_be_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """sec.gov wants a contact in the User-Agent: without one the variable is named, with another text it is refused."""
+    source = registry()["sec"]
+    monkeypatch.delenv("SEC_USER_AGENT", raising=False)
+    assert disabled(source) == "no key: set SEC_USER_AGENT, or SEC_USER_AGENT_FILE"
+    monkeypatch.setenv("SEC_USER_AGENT", "Mozilla/5.0 (X11; Linux x86_64)")
+    with pytest.raises(ConfigError) as caught:
+        load().key(source)
+    assert caught.value.rule == "config.contact" and "SEC_USER_AGENT" in str(caught.value)
+    assert "Mozilla" not in str(caught.value)
+    monkeypatch.setenv("SEC_USER_AGENT", "Example Research research@example.org")
+    assert disabled(source) == "" and load().key(source) == "Example Research research@example.org"

@@ -176,7 +176,9 @@ class _Report:
     @cached_property
     def events(self) -> list[Figure]:
         return [self._figure("incidents", "Security incidents", queries.INCIDENTS),
-                self._figure("rules", "Filings on position limits of options", queries.RULES)]  # fmt: skip
+                self._figure("rules", "Filings on position limits of options", queries.RULES),
+                self._figure("documents", "Newest documents; a report is the press's, for discovery",
+                             queries.DOCUMENTS)]  # fmt: skip
 
     @cached_property
     def coverage(self) -> Figure:
@@ -250,6 +252,10 @@ COLUMNS = {
               ("limit_status", "Clearing house", "status"), ("agreement_status", "Agreement", "status"), *_STANDS[:2],
               ("known_from", "Known since (UTC)", "instant"), ("contract", "Options on", "long"),
               ("needs_primary", "Notice wanted", "flip")),
+    "documents": (("event_at", "Since (UTC)", "instant"), ("document_kind", "Kind", "status"),
+                  ("title", "Title", "long"), ("url", "At", "page"), ("subjects", "On", "text"),
+                  ("source_id", "Listed by", "text"), ("grade", "Grade", "grade"),
+                  ("known_from", "Known since (UTC)", "instant")),
     "coverage": (("series_id", "Series", "day"), ("source_id", "Source", "text"), ("landed", "Landed", "num"),
                  ("late", "Late", "num"), ("held", "Held", "num"), ("gap", "Gap", "num"),
                  ("not_due", "Not due", "num"), ("newest_landed", "Newest", "day"), ("reason", "Why", "long")),

@@ -206,3 +206,9 @@ select event_date, rule_id, rule_status, contract, filed_on, effective_on, limit
     limit_status, agreement_status, needs_primary, source_id, grade, n_lineages, n_publishers, known_from
 from marts.fct_regulatory_event
 order by event_date desc, rule_id, status_no desc"""
+DOCUMENTS = """\
+select event_at, document_kind, title, url, domain, subjects, source_id, grade, known_from
+from marts.fct_document
+where subjects is not null
+qualify row_number() over (partition by document_kind order by event_at desc, doc_sha256, source_id) <= 8
+order by document_kind, event_at desc, doc_sha256, source_id"""

@@ -161,11 +161,7 @@ MARTS: dict[str, Mart] = {
     "fct_derivative_oi_daily": Mart(
         ("venue", "asset", "instrument", "event_date"),
         may_be_empty=True,  # no venue has been landed yet
-        checks=(
-            _one_of("oi_convention", ["venue_raw", "sides_apart", "one_side"]),
-            _within("oi_usd", 0, None),
-            _one_of("grade", GRADES),
-        ),
+        checks=(_within("oi_usd", 0, None), _one_of("grade", GRADES)),
     ),
     "fct_account_position_daily": Mart(
         ("venue", "account", "instrument", "event_date"),
@@ -210,6 +206,7 @@ MARTS: dict[str, Mart] = {
         ("meeting_id", "expectation_kind"), may_be_empty=True, checks=(_one_of("grade", GRADES),)
     ),
     "fct_policy_vote": Mart(("meeting_id", "member_id"), checks=(_one_of("vote", ["for", "against"]),)),
+    "fct_document": Mart(("doc_sha256", "source_id"), may_be_empty=True, checks=(_present("payload_sha256"),)),
     "fct_regulatory_event": Mart(
         ("event_id",), may_be_empty=True, checks=(_one_of("grade", GRADES), _within("limit_value", 0, None))
     ),

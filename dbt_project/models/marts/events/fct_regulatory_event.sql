@@ -102,6 +102,17 @@ in_effect as (
     qualify row_number() over (partition by told.fund order by told.in_effect_on desc, told.event_id) = 1
 ),
 
+-- the authority's own page that a stated row cites, once its list has landed; nothing is read out of it
+cited as (
+    select
+        url,
+        min(doc_sha256) as doc_sha256,
+        min(known_from) as known_from
+    from {{ ref('fct_document') }}
+    where document_kind = 'release'
+    group by url
+),
+
 compared as (
     select
         event_id,
@@ -137,6 +148,7 @@ select
     case when compared.limit_applied is not null then 'share' end as limit_applied_unit,
     compared.limit_applied_on,
     compared.limit_status,
+    cited.doc_sha256 as cited_doc_sha256,
     told.release_no,
     told.document_number,
     told.citation,
@@ -152,7 +164,7 @@ select
     told.n_publishers,
     told.n_lineages,
     told.grade,
-    greatest(told.known_from, compared.known_from) as known_from,
+    greatest(told.known_from, compared.known_from, cited.known_from) as known_from,
     told.vintage_kind,
     told.payload_sha256,
     told.locator,
@@ -160,6 +172,7 @@ select
 from told
 inner join dated on told.rule_id = dated.rule_id and told.rule_status = dated.rule_status
 left join compared on told.event_id = compared.event_id
+left join cited on told.cited_url = cited.url
 window
     by_state as (
         partition by told.rule_id
