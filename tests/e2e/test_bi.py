@@ -261,6 +261,11 @@ EMPTY = {
         ("Liquidations, partial: what was observed of each venue, no total of a market", "venue", "nothing on record"),
         ("Watched accounts: leverage set and effective, and how far the liquidation price is", "account", "on record"),
         ("Open interest, newest days, with the convention it is counted by", "venue", "on record"),
+        (
+            "Options on crypto funds: one side counted, 100 shares a contract, not to be added to perpetuals",
+            "instrument",
+            "on record",
+        ),
     ],
     "rates": [
         ("Futures by who holds them: net contracts against their own three years", "market", "nothing on record"),
