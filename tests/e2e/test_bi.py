@@ -270,7 +270,13 @@ EMPTY = {
     "rates": [
         ("Futures by who holds them: net contracts against their own three years", "market", "nothing on record"),
     ],
-    "events": [],
+    "events": [
+        (
+            "What authorities released and the press wrote: a report leads to something, no figure is taken from it",
+            "title",
+            "nothing on record",
+        ),
+    ],
 }
 
 
