@@ -47,20 +47,23 @@ day as (
 
     union all by name
 
-    -- an estimate, of the venue that the seed names: venues that count in different ways are not added up
+    -- an estimate, of the venue that the seed names: venues that count in different ways are not added up. A venue is
+    -- read as a whole, so it is the part: a coin that it no longer lists is not waited for
     select
         venue.channel,
-        oi.venue || '.' || oi.asset as part,
+        oi.venue as part,
         oi.event_date,
-        oi.capital_flow_usd as flow_usd,
-        oi.notional_change_usd,
-        oi.source_id,
-        oi.n_lineages,
-        oi.n_measurements,
-        oi.grade,
-        oi.capital_known_from as known_from
+        sum(oi.capital_flow_usd) as flow_usd,
+        sum(oi.notional_change_usd) as notional_change_usd,
+        min(oi.source_id) as source_id,
+        min(oi.n_lineages) as n_lineages,
+        min(oi.n_measurements) as n_measurements,
+        max(oi.grade) as grade,
+        max(oi.capital_known_from) as known_from
     from {{ ref('fct_derivative_oi_daily') }} as oi
     inner join {{ ref('venue') }} as venue on oi.venue = venue.venue and venue.channel = 'DEX_PERP'
+    where oi.notional_change_usd is not null
+    group by venue.channel, oi.venue, oi.event_date
 ),
 
 -- a part is expected on every day from its first flow on, of open interest from its first change
