@@ -139,6 +139,16 @@ def test_a_payload_in_pieces_and_blocks_gives_the_same_rows(monkeypatch: pytest.
         assert len(batches) > 3
 
 
+@pytest.mark.parametrize("form", [{}, {"separators": (",", ":")}, {"indent": 2}])
+def test_members_that_nobody_declared_may_be_lists_of_pairs(form: dict) -> None:
+    """`[["day", {...}], ["week", {...}]]`: an object never follows another within the record, so it is read past."""
+    windows = [[name, {"pnl": "1.5", "vlm": "2"}] for name in ("day", "week", "allTime")]
+    records = [record | {"windowPerformances": windows, "displayName": None} for record in RECORDS[:40]]
+    given = Payload(body=body(records, **form), seen_at=SEEN)
+    assert READ(given) == by_objects(given)
+    assert len(READ(given).rows) == 40
+
+
 @pytest.mark.parametrize("records", [[], RECORDS[:1]])
 def test_few_records(records: list[dict]) -> None:
     """None at all is a page without rows; one has nothing that parts it from another."""
