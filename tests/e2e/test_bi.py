@@ -472,7 +472,8 @@ def test_the_next_query_sees_a_new_version(superset: Superset) -> None:
 
 def test_nothing_published_and_wrong_words_are_one_line(tmp_path: Path) -> None:
     """Before anything is started."""
-    for args, rule in [(("up", sys.executable), "serve.empty"), (("sideways",), "cli.usage"), (("up",), "cli.usage")]:
+    for args, rule in [(("check", "0"), "serve.empty"), (("up", sys.executable), "serve.empty"),
+                       (("sideways",), "cli.usage"), (("up",), "cli.usage")]:  # fmt: skip
         done = _bi(tmp_path, *args)
         assert done.returncode != 0 and f"[{rule}]" in done.stderr and done.stderr.count("\n") == 1
     done = _bi(tmp_path, "up", sys.executable, WAREHOUSE_POSTGRES_URL="host=127.0.0.1 password=canary-9f2c")
