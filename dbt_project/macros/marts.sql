@@ -124,3 +124,41 @@
             then {{ pick }}(paired.us_known.{{ column }}, paired.jp_known.{{ column }})
     end
 {%- endmacro %}
+
+{#- What transfers prove of incidents or payouts (`subject_id`): coins that two hosts of the chain at least tell alike,
+    transfer by transfer, none of them otherwise. -#}
+{% macro transfer_proof(proves) -%}
+    select
+        subject_id,
+        min(asset) as asset,
+        count(*)::int as n_hosts,
+        case when count(*) >= 2 and count(distinct transfers) = 1 then min(amount) end as proved_native,
+        max(known_from) as known_from
+    from (
+        select
+            subject_id,
+            source_id,
+            case when count(distinct asset) = 1 then min(asset) end as asset,
+            sum(amount) as amount,
+            string_agg(told, ' ' order by told) as transfers,
+            max(known_from) as known_from
+        from (
+            select
+                source_id,
+                {{ attribute('subject_id') }} as subject_id,
+                {{ attribute('proves') }} as proves,
+                {{ attribute('asset') }} as asset,
+                {{ attribute('amount', 'value', 'decimal(38, 18)') }} as amount,
+                string_agg(
+                    coalesce(value_text, value::varchar), ' ' order by attribute
+                ) filter (attribute not in ('subject_id', 'proves')) as told,
+                max(known_from) as known_from
+            from {{ ref('event_known') }}
+            where kind = 'TRANSFER'
+            group by source_id, event_id
+        ) as transfer
+        where proves = '{{ proves }}'
+        group by subject_id, source_id
+    ) as host
+    group by subject_id
+{%- endmacro %}

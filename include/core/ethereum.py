@@ -35,27 +35,50 @@ CALLS += [(token, name) for token in TOKENS.values() for name in ("decimals()", 
 MAINNET = 1
 MAX_DECIMALS = 18  # the ledger's own
 STALE = timedelta(days=1)
-_DATA = re.compile(r"0x(?:[0-9a-fA-F]{2})*", re.ASCII)
+DATA = re.compile(r"0x(?:[0-9a-fA-F]{2})*", re.ASCII)
+_QUANTITY = re.compile(r"0x(?:0|[1-9a-f][0-9a-f]{0,63})", re.ASCII)
 
 
-def rpc(method: str, *params: object) -> Request:
+def rpc(method: str, *params: object, number: int = 1) -> dict:
     """One call of JSON-RPC 2.0."""
-    return Request("/", method="POST", json={"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
 
 
-def result(body: bytes) -> object:
-    """What a call answered; an error that comes with HTTP 200 is refused (rule G1.api_error)."""
-    said = member(read_json(body), None, dict)
-    if said.get("error") is not None:
+def batch(*calls: tuple) -> Request:
+    """Several calls in one request, each a method and its parameters; `results` reads the answer."""
+    return Request("/", method="POST", json=[rpc(*call, number=n) for n, call in enumerate(calls, 1)])
+
+
+def result(said: object, number: int = 1) -> object:
+    """What one call answered; an error that comes with HTTP 200 is refused (rule G1.api_error)."""
+    if isinstance(said, dict) and said.get("error") is not None:
         raise refuse("the node answers with an error", "G1.api_error", "the other host may answer; ask again later")
-    if said.get("jsonrpc") != "2.0" or said.get("id") != 1:
+    if member(said, "jsonrpc", str) != "2.0" or member(said, "id", int) != number:
         raise refuse("not the answer to our call", "G1.columns")
     return member(said, "result", object)
 
 
+def results(body: bytes, n: int) -> list[object]:
+    """What each of `n` calls of a batch answered, in the order in which they were asked."""
+    said = read_json(body)
+    if isinstance(said, dict):
+        result(said)
+    found = {member(one, "id", int): one for one in member(said, None, list)}
+    if len(said) != n or sorted(found) != list(range(1, n + 1)):
+        raise refuse(f"not {n} answers", "G1.shape")
+    return [result(found[number], number) for number in range(1, n + 1)]
+
+
+def quantity(text: object, bits: int = 256) -> int:
+    """A whole number written as `0x` and its digits, of so many bits at most."""
+    if not isinstance(text, str) or not _QUANTITY.fullmatch(text) or int(text, 16) >> bits:
+        raise refuse(f"not a quantity: {str(text)[:40]!r}", "G1.type")
+    return int(text, 16)
+
+
 def data(text: str) -> bytes:
     """Bytes written as `0x` and two digits each."""
-    if not _DATA.fullmatch(text):
+    if not DATA.fullmatch(text):
         raise refuse(f"not bytes in hexadecimal: {text[:40]!r}", "G1.truncated" if len(text) % 2 else "G1.type")
     return bytes.fromhex(text[2:])
 
@@ -65,7 +88,8 @@ def supply_request() -> Request:
     parts = [_call(target, SELECTORS[name]) for target, name in CALLS]
     starts = "".join(_word(32 * len(parts) + sum(len(part) for part in parts[:n]) // 2) for n in range(len(parts)))
     asked = "0x" + SELECTORS["aggregate3((address,bool,bytes)[])"] + _word(32) + _word(len(parts)) + starts
-    return rpc("eth_call", {"to": MULTICALL, "data": asked + "".join(parts)}, "finalized")
+    call = {"to": MULTICALL, "data": asked + "".join(parts)}
+    return Request("/", method="POST", json=rpc("eth_call", call, "finalized"))
 
 
 def _word(number: int) -> str:
@@ -98,7 +122,7 @@ def words(answer: bytes, n: int) -> Iterator[int]:
 
 def parse_supply(payload: Payload) -> Parsed:
     """Supply of each token that its contract states in one final block, at most a day old. Raises `ContractError`."""
-    told = words(data(member(result(payload.body), None, str)), len(CALLS))
+    told = words(data(member(result(read_json(payload.body)), None, str)), len(CALLS))
     chain, block, stamp, *states = told
     if chain != MAINNET:
         raise refuse(f"chain {chain} instead of {MAINNET}", "G1.token")

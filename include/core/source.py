@@ -37,7 +37,7 @@ class Request:
     path: str
     params: tuple[tuple[str, str], ...] = ()
     method: str = "GET"
-    json: dict | None = None
+    json: dict | list | None = None  # a list is a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,7 @@ class Source:
     headers: tuple[tuple[str, str], ...] = field(default=())
     key_env: str = ""  # name of the environment variable that holds a key
     key_header: str = ""
+    key_param: str = ""  # where the service takes it in the query alone; it must be one that `redact` knows
     key_required: bool = False  # nothing is asked without the key
 
     def feed(self, name: str) -> Feed:

@@ -8,6 +8,7 @@ before another try, the turn at a host that several processes ask. Retries cover
 import http.client
 import io
 import json
+import logging
 import random
 import re
 import socket
@@ -48,6 +49,7 @@ _PIECE = 256 * 1024
 _SECRET = re.compile(
     r"(?i)([?&](?:api[_-]?key|x_cg_(?:demo|pro)_api_key|key|token|access_token|auth|signature|secret)=)[^&#]*"
 )
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # below, it quotes queries, and a key may be in one
 _LATER = "nothing was landed; the next run of its clock tries again"
 _LOOK = "check the source's base URL and declaration"
 
@@ -99,13 +101,13 @@ class Client:
         self._loopback = is_loopback(base_url)
         if parts.scheme != "https" and not (parts.scheme == "http" and self._loopback):
             raise self._failure(PermanentError, "the base URL is not https", "L.host", _LOOK)
-        if key and not source.key_header:
-            raise ConfigError("a key is set, and the source declares no header for it", source=source.source_id,
+        if key and not (source.key_header or source.key_param):
+            raise ConfigError("a key is set, and the source declares no place for it", source=source.source_id,
                               rule="config.key_header", action=f"unset {source.key_env}")  # fmt: skip
         self._deadline_s, self._tries, self._cap_s = deadline_s, tries, retry_cap_s
         self._timeouts, self._sleep, self._clock = (connect_s, read_s), sleep, clock
         self._budget = _Budget(read_s)
-        self._key_header = source.key_header
+        self._key_param, self._secret = source.key_param, lambda: key  # where no repr shows it
         self._session = self._open(source, contact, key, ca_bundle)
         disk.make_dir(state_dir)
         host = f"{parts.hostname}_{parts.port or parts.scheme}"
@@ -122,8 +124,8 @@ class Client:
         session.headers.clear()
         session.headers.update({"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "gzip"})
         session.headers.update(source.headers)
-        if key:
-            session.headers[source.key_header] = _field(key, source.key_env)
+        if key and _field(key, source.key_env) and source.key_header:
+            session.headers[source.key_header] = key
         for scheme in ("http://", "https://"):
             session.mount(scheme, _Adapter(self._budget, self._loopback))
         return session
@@ -166,15 +168,20 @@ class Client:
         url = f"{self._base}/{path.lstrip('/')}" if path else self._base
         try:
             prepared = self._session.prepare_request(
-                requests.Request(request.method, url, params=list(request.params), json=request.json)
+                requests.Request(request.method, url, params=self._params(request), json=request.json)
             )
-            asked, base = urlsplit(prepared.url), urlsplit(self._base)
+            asked, base = urlsplit(prepared.url)._replace(query=""), urlsplit(self._base)
             same = (asked.scheme, asked.hostname, asked.port) == (base.scheme, base.hostname, base.port)
         except ValueError:  # so are the errors of requests about URLs and headers
             raise self._failure(PermanentError, "the request cannot be formed", "L.request", _LOOK) from None
         if not same or "://" in path or path.startswith("//") or not asked.path.startswith(base.path):
             raise self._failure(PermanentError, "the request leads away from the base URL", "L.host", _LOOK)
         return prepared
+
+    def _params(self, request: Request) -> list[tuple[str, str]]:
+        """The query, with the key where the service takes it there alone."""
+        keyed = self._key_param and self._secret()
+        return [*request.params, *([(self._key_param, self._secret())] if keyed else [])]
 
     def _attempt(self, prepared: requests.PreparedRequest, max_bytes: int, into: disk.Spool) -> requests.Response:
         into.restart()
@@ -212,7 +219,7 @@ class Client:
     def _said(self, response: requests.Response) -> str:
         """The status line as the source wrote it, without what a terminal should not see or a key that it echoes."""
         reason = "".join(c for c in response.reason or "" if c.isprintable())[:120]
-        key = self._session.headers.get(self._key_header) if self._key_header else None
+        key = self._secret()
         return f"HTTP {response.status_code}" + (f" {reason}" if reason and not (key and key in reason) else "")
 
     def _read(self, response: requests.Response, max_bytes: int, into: disk.Spool) -> None:

@@ -51,13 +51,13 @@ class Made:
     """A client with the pauses that it took."""
 
     def __init__(self, state_dir: Path, base_url: str, key: str = "", interval_s: float = 0.0,
-                 key_header: str = "X-Api-Key", **options: object):  # fmt: skip
+                 key_header: str = "X-Api-Key", key_param: str = "", **options: object):  # fmt: skip
         self.pauses: list[float] = []
         self.spool_dir = state_dir / "incoming"
         source = Source(
             source_id="toy", title="Toy", base_url=base_url, lineage_root="toy", evidence_kind="origin", rank=1,
             licence="none", credit="toy", verified="recorded", feeds=(), min_interval_s=interval_s,
-            key_env="TOY_KEY", key_header=key_header,
+            key_env="TOY_KEY", key_header=key_header, key_param=key_param,
         )  # fmt: skip
         usual = {"deadline_s": 60, "tries": 4, "retry_cap_s": 60, "read_s": 5, "clock": lambda: NOW}
         self.client = Client(
@@ -564,15 +564,17 @@ FAILING = {
 }
 
 
+@pytest.mark.parametrize("param", ["", "apikey"])
 @pytest.mark.parametrize("fault", FAILING)
-def test_row_61_the_key_is_nowhere_but_in_its_header(
-    fault: str, make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_row_61_the_key_is_nowhere_but_in_its_place(
+    fault: str, param: str, make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not in errors, their context or the locals of their frames, logs, reprs, URLs or files."""
+    """Of a header or of a query. Not in errors, their context or the locals of their frames, logs, reprs, URLs or files."""
     caplog.set_level(logging.DEBUG)
     said = []
     with Wire(FAILING[fault]) as wire:
-        made = make(wire.url, key=CANARY, read_s=0.1, tries=2)
+        place = {"key_header": "", "key_param": param} if param else {}
+        made = make(wire.url, key=CANARY, read_s=0.1, tries=2, **place)
         try:
             said.append(repr(made.get()))
         except CapmigError as error:
@@ -581,7 +583,7 @@ def test_row_61_the_key_is_nowhere_but_in_its_header(
                 captured = traceback.TracebackException(type(error), error, trace, capture_locals=True)
                 said += [str(error), repr(error), repr(vars(error)), *captured.format()]
                 error = error.__cause__ or error.__context__
-    assert CANARY.encode() in wire.heads[0]
+    assert (f"?apikey={CANARY}" if param else f"X-Api-Key: {CANARY}").encode() in wire.heads[0]
     assert said
     said += [caplog.text, repr(made.client), repr(vars(made.client))]
     said += [p.read_bytes().decode("latin-1") for p in tmp_path.rglob("*") if p.is_file()]

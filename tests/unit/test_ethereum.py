@@ -1,6 +1,7 @@
 """What is asked of the chain: selectors are those of their signatures, by Keccak-256 written out here."""
 
 from include.core.ethereum import SELECTORS
+from include.core.transfers import TRANSFER
 
 _MASK, _RATE = (1 << 64) - 1, 136
 _ROTATIONS = ((0, 36, 3, 41, 18), (1, 44, 10, 45, 2), (62, 6, 43, 15, 61), (28, 55, 25, 21, 56), (27, 20, 39, 8, 14))
@@ -50,4 +51,5 @@ def keccak_256(message: bytes) -> str:
 def test_selectors_are_those_of_their_signatures() -> None:
     """The digest of nothing is published; the others follow."""
     assert keccak_256(b"") == "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
+    assert "0x" + keccak_256(b"Transfer(address,address,uint256)") == TRANSFER
     assert {name: keccak_256(name.encode())[:8] for name in SELECTORS} == SELECTORS

@@ -1,9 +1,12 @@
-"""Ethereum by a public node of dRPC: supply of stablecoins that their contracts state in the newest final block.
+"""Ethereum by a public node of dRPC: supply of stablecoins in the newest final block, and watched transfers.
 
-A snapshot: public nodes keep the state of few blocks, so that a missed one is a recorded gap. The day is the block's.
+Supply is a snapshot: public nodes keep the state of few blocks, so that a missed one is a recorded gap. Its day is the
+block's. Of `transfer_watch.csv` each line is asked for.
 """
 
-from include.core import ethereum
+from pathlib import Path
+
+from include.core import ethereum, transfers
 from include.core.shapes import Parsed
 from include.core.source import Feed, Payload, Release, Source
 
@@ -29,5 +32,6 @@ SOURCE = Source(
             restates="none", release=Release("UTC247", 0, "02:00"), requests=lambda _: [ethereum.supply_request()],
             expects=tuple(f"SUPPLY.{symbol}.ETHEREUM" for symbol in ethereum.TOKENS),
         ),
+        transfers.feed(transfers.watched(Path(__file__).with_name("transfer_watch.csv"))),
     ),
 )  # fmt: skip

@@ -123,10 +123,18 @@ provenance as (
     group by incident_id
 ),
 
+proof as (
+    {{ transfer_proof('returned_native') | indent(4) }}
+),
+
 measured as (
     select
         figure.*,
-        provenance.* exclude (incident_id),
+        provenance.* exclude (incident_id, known_from),
+        greatest(provenance.known_from, proof.known_from) as known_from,
+        -- other coins than the one that was taken prove nothing of it
+        case when proof.asset = figure.native_asset then proof.proved_native end as returned_proved_native,
+        figure.tx_hash is not null or proof.n_hosts is not null as has_hash,
         coalesce(provenance.occurred_at::date, day.event_date) as event_date,
         day.n_days,
         day.dates_told,
@@ -137,6 +145,7 @@ measured as (
     from figure
     inner join provenance on figure.incident_id = provenance.incident_id
     inner join day on figure.incident_id = day.incident_id
+    left join proof on figure.incident_id = proof.subject_id
 )
 
 select
@@ -151,6 +160,7 @@ select
     measured.stolen_native,
     measured.intermediated_native,
     measured.returned_native,
+    measured.returned_proved_native,
     measured.bounty_native,
     measured.outstanding_native,
     {{ divide('measured.returned_native', 'measured.stolen_native') }} as recovery_ratio_native,
@@ -164,7 +174,11 @@ select
     otherwise.words as told_otherwise,
     count(*) over month::int as n_incidents_30d,
     {{ usd('sum(measured.loss_usd) over month') }} as loss_30d_usd,
-    case when measured.tx_hash is null then 'claim' else 'hash_attached' end as evidence_status,
+    case
+        when measured.returned_proved_native is not null then 'proved'
+        when measured.has_hash then 'hash_attached'
+        else 'claim'
+    end as evidence_status,
     measured.source_id,
     measured.n_publishers,
     measured.n_lineages,

@@ -29,6 +29,8 @@ chosen as (
 -- one row a payout; one that is announced and not paid has no amount
 payout as (
     select
+        event_id,
+        {{ attribute('paid_in') }} as paid_in,
         {{ attribute('protocol') }} as protocol,
         min(event_date) as event_date,
         {{ attribute('amount_usd', 'value', 'decimal(24, 2)') }} as distribution_usd,
@@ -41,6 +43,10 @@ payout as (
     group by event_id
 ),
 
+proof as (
+    {{ transfer_proof('distribution') | indent(4) }}
+),
+
 paid as (
     select
         protocol,
@@ -49,16 +55,18 @@ paid as (
         {{ usd('sum(distribution_usd)') }} as distribution_usd,
         max(market_cap_usd) as market_cap_usd,
         max(lifecycle_status) as lifecycle_status,
-        max(claim_status) as claim_status,
+        sum(proof.proved_native)::decimal(38, 18) as distribution_proved_native,
+        case when count(proof.proved_native) = count(*) then 'supported' else max(payout.claim_status) end as claim_status,
         min(source_id) as source_id,
         min(evidence_kind) as evidence_kind,
         min(n_publishers) as n_publishers,
         min(n_lineages) as n_lineages,
         max(grade) as grade,
-        max(known_from) as known_from,
-        arg_max(payload_sha256, (known_from, source_id)) as payload_sha256,
+        max(greatest(payout.known_from, proof.known_from)) as known_from,
+        arg_max(payload_sha256, (payout.known_from, source_id)) as payload_sha256,
         min(cited_url) as cited_url
     from payout
+    left join proof on payout.event_id = proof.subject_id and payout.paid_in = proof.asset
     group by protocol, event_date, distribution_kind
 ),
 
@@ -71,6 +79,7 @@ day as (
         income.holders_revenue_usd,
         paid.distribution_usd,
         coalesce(paid.distribution_kind, 'none') as distribution_kind,
+        paid.distribution_proved_native,
         paid.market_cap_usd,
         paid.claim_status,
         paid.cited_url,
@@ -116,6 +125,7 @@ select
         as treasury_revenue_usd,
     identity_broken,
     distribution_usd,
+    distribution_proved_native,
     market_cap_usd,
     case
         when distribution_kind = 'recurring' then {{ divide('recurring_365d_usd * n_market_caps', 'market_cap_sum') }}
