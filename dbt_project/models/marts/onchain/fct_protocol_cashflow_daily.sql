@@ -56,7 +56,8 @@ paid as (
         max(market_cap_usd) as market_cap_usd,
         max(lifecycle_status) as lifecycle_status,
         sum(proof.proved_native)::decimal(38, 18) as distribution_proved_native,
-        case when count(proof.proved_native) = count(*) then 'supported' else max(payout.claim_status) end as claim_status,
+        case when count(proof.proved_native) = count(*) then 'supported' else max(payout.claim_status) end
+            as claim_status,
         min(source_id) as source_id,
         min(evidence_kind) as evidence_kind,
         min(n_publishers) as n_publishers,
