@@ -13,7 +13,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -60,8 +60,12 @@ class Attempt:
         return self.seen_at, self.sha256, self.vintage_kind
 
 
+_FIELDS = [f.name for f in fields(Attempt)]
+
+
 def _line(attempt: Attempt) -> str:
-    body = json.dumps(asdict(attempt), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    said = {name: getattr(attempt, name) for name in _FIELDS}
+    body = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return f"{zlib.crc32(body.encode()):08x} {body}"
 
 
@@ -73,7 +77,7 @@ class Store:
         self.root = home / "landing"
 
     def _manifest(self, source: str, feed: str) -> Path:
-        return self.root / "manifest" / source / f"{feed}.jsonl"
+        return self.root.joinpath("manifest", source, f"{feed}.jsonl")
 
     @contextmanager
     def lock(self, source: str, feed: str) -> Iterator[None]:
@@ -87,7 +91,7 @@ class Store:
 
     def incoming(self, source: str, feed: str) -> Path:
         """Where files of a feed stand that are not whole yet. What a crash left there goes with the next lock."""
-        return self.root / "incoming" / source / feed
+        return self.root.joinpath("incoming", source, feed)
 
     def spool(self, source: str, feed: str) -> disk.Spool:
         """Where a payload of a feed comes in, whatever its size."""
@@ -95,7 +99,7 @@ class Store:
 
     def put(self, source: str, feed: str, body: disk.Spool, *, rejected: bool = False) -> Path:
         """Place a payload under its sha256; returns where. `append` makes it durable before it names it."""
-        path = self.root / ("rejected" if rejected else "raw") / source / feed / body.sha256
+        path = self.root.joinpath("rejected" if rejected else "raw", source, feed, body.sha256)
         disk.make_dir(path.parent)
         body.place(path)
         return path
@@ -135,8 +139,9 @@ class Store:
 
     def path(self, attempt: Attempt) -> Path:
         """Where an attempt's bytes are."""
-        raw = self.root / "raw" / attempt.source / attempt.feed / attempt.sha256
-        return raw if raw.exists() else self.root / "rejected" / attempt.source / attempt.feed / attempt.sha256
+        where = (attempt.source, attempt.feed, attempt.sha256)
+        raw = self.root.joinpath("raw", *where)
+        return raw if raw.exists() else self.root.joinpath("rejected", *where)
 
     def attempts(self, source: str, feed: str) -> list[Attempt]:
         """Every acknowledged attempt of a feed, as written. A torn line is unread; a damaged one is an error."""
