@@ -149,7 +149,7 @@ def _land_fetched(settings: Settings, landing: "_Landing", window: Window) -> No
                 status=response.status, attempts=response.attempts, seconds=round(response.seconds, 3),
                 headers=response.headers, **span,
             )  # fmt: skip
-            if outcome == "REJECTED":
+            if outcome == "REJECTED" or landing.torn:
                 break
             following = feed.follow and feed.follow(request, inflate(spool.read(), encoding, feed.max_bytes))
         if following:
@@ -280,6 +280,11 @@ class _Landing:
         self.batch.append(replace(attempt, outcome=outcome, n_rows=n_rows))
         return outcome
 
+    @property
+    def torn(self) -> bool:
+        """Whether a payload that was taken has been found to be refused since."""
+        return self.part is not None and self.part.torn
+
     def _sniffed(self, spool: disk.Spool, encoding: str) -> bytes:
         """The whole body behind its encoding, found to be of the feed's medium; of a columnar feed its beginning."""
         with spool.path.open("rb") as wire:
@@ -291,7 +296,7 @@ class _Landing:
     def _rows(self, attempt: Attempt, path: Path, body: bytes) -> int:
         """Parse one payload, and keep what it says for the derivation. Returns how many rows it has."""
         if self.part:
-            return self.part.add(attempt, path)["n_cells"]
+            return self.part.add(attempt, path)
         page = self.feed.parse(Payload(body=body, seen_at=parse_instant(attempt.seen_at), sha256=attempt.sha256))
         aside = self.store.incoming(self.source.source_id, self.feed.name)
         said = runs.digest(self.source, self.feed, attempt, page, aside, self.room)
@@ -314,6 +319,13 @@ class _Landing:
 
     def acknowledge(self) -> None:
         """Append the batch to the manifest: from here on nothing of it can be lost."""
+        for (sha, seen_at), error in (self.part.finish() if self.part else {}).items():
+            self.batch = [
+                replace(a, outcome="REJECTED", n_rows=0, rule=error.rule, reason=error.message)
+                if a.outcome in ACCEPTED and (a.sha256, a.seen_at) == (sha, seen_at)
+                else a
+                for a in self.batch
+            ]
         self.store.append(self.batch)
 
     def derive(self, home: Path) -> None:

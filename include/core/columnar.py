@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -80,23 +80,41 @@ class Columnar:
 
     def batches(self, pieces: Iterable[bytes], seen_at: datetime) -> Iterator[pa.RecordBatch]:
         """Columns of the shape, without provenance. Nothing counts before the end was reached without a refusal."""
-        n, keys = 0, []
-        for text, count in _blocks(pieces, self.at):
-            batch = self._batch(self._read(text, count), seen_at, n)
-            keys.append(self._key_hashes(batch))
-            n += count
+        keys = []
+        for some in self.records(pieces):
+            batch = self.rows([some], seen_at)
+            keys.append(self.keys(batch))
             yield batch
-        together = np.sort(np.concatenate(keys)) if keys else np.array([])
-        if (together[1:] == together[:-1]).any():
-            raise refuse("a cell stands twice", "G1.conflict")
+        refuse_repeats(keys)
+
+    def records(self, pieces: Iterable[bytes]) -> Iterator["Records"]:
+        """A payload's records as they stand on the wire, about BLOCK bytes at a time, not parsed yet."""
+        first, due = 0, [w for w in self.columns.values() if isinstance(w, Wire) and w.optional]
+        for text, count in _blocks(pieces, self.at):
+            for wire in due:
+                if f'"{wire.name}"'.encode() not in text:
+                    raise refuse(f"no {wire.name!r} where one is due", "G1.columns")
+            yield Records(text, first, count)
+            first += count
+
+    def rows(self, records: Sequence["Records"], seen_at: datetime) -> pa.RecordBatch:
+        """Records of one payload, or of several that were seen at one instant, as columns of the shape.
+
+        What is refused in any of them is refused as a whole; a tab keeps one's open text from ending in the next.
+        """
+        table = self._read(b"\t".join(some.text for some in records), sum(some.count for some in records))
+        places = np.concatenate([np.arange(some.first, some.first + some.count) for some in records])
+        return self._batch(table, seen_at, places)
+
+    def keys(self, batch: pa.RecordBatch) -> np.ndarray:
+        """64 bits a cell: a million in 8 MB, of which two differ and look the same once in ten million payloads."""
+        keys = [batch[n].to_pylist() for n in CELL_KEYS[self.shape] if isinstance(self.columns.get(n), Wire)]
+        return np.fromiter(map(hash, zip(*keys, strict=True)), np.int64, batch.num_rows)
 
     def _read(self, text: bytes, count: int) -> pa.Table:
         """The declared members of the `count` records in `text`, as they stand on the wire."""
         if not text.isascii():
             decode(text, "utf-8")
-        for wire in self.columns.values():
-            if isinstance(wire, Wire) and wire.optional and f'"{wire.name}"'.encode() not in text:
-                raise refuse(f"no {wire.name!r} where one is due", "G1.columns")
         try:
             table = pj.read_json(
                 pa.BufferReader(text), pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
@@ -108,7 +126,7 @@ class Columnar:
             raise refuse("not a list of records", "G1.syntax")
         return table.combine_chunks()
 
-    def _batch(self, table: pa.Table, seen_at: datetime, first: int) -> pa.RecordBatch:
+    def _batch(self, table: pa.Table, seen_at: datetime, places: np.ndarray) -> pa.RecordBatch:
         n = table.num_rows
         out = {
             name: constant(wire, pa.string(), n) if isinstance(wire, str) else _column(table[wire.name], wire)
@@ -119,14 +137,24 @@ class Columnar:
         latest = pc.max(out["event_date"]).as_py()
         if latest > seen_at.astimezone(UTC).date():
             raise refuse(f"a record of {latest} lies in the future", "G1.future")
-        out["locator"] = pa.arange(first, first + n).cast(pa.string())
+        out["locator"] = pa.Array.from_buffers(pa.int64(), n, [None, pa.py_buffer(places)]).cast(pa.string())
         out.setdefault("obs_status", constant("final", pa.string(), n))
         return pa.record_batch(out)
 
-    def _key_hashes(self, batch: pa.RecordBatch) -> np.ndarray:
-        """64 bits a cell: a million in 8 MB, of which two differ and look the same once in ten million payloads."""
-        keys = [batch[n].to_pylist() for n in CELL_KEYS[self.shape] if isinstance(self.columns.get(n), Wire)]
-        return np.fromiter(map(hash, zip(*keys, strict=True)), np.int64, batch.num_rows)
+
+class Records(NamedTuple):
+    """Some of a payload's records without the commas between them: the place of the first, and how many."""
+
+    text: bytes
+    first: int
+    count: int
+
+
+def refuse_repeats(keys: list[np.ndarray]) -> None:
+    """Refuse (G1.conflict) a payload in which a cell stands twice; `keys` are those of all its records."""
+    together = np.sort(np.concatenate(keys)) if keys else np.array([])
+    if (together[1:] == together[:-1]).any():
+        raise refuse("a cell stands twice", "G1.conflict")
 
 
 def column(cells: Sequence[Any], kind: pa.DataType) -> pa.Array:

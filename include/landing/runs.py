@@ -14,7 +14,7 @@ import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from itertools import pairwise
 from operator import attrgetter
@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -29,7 +30,7 @@ import pyarrow.parquet as pq
 from include.core import disk
 from include.core.calendars import released_at
 from include.core.clock import parse_instant
-from include.core.columnar import Columnar, column, constant, single
+from include.core.columnar import BLOCK, Columnar, Records, column, constant, refuse_repeats, single
 from include.core.errors import ContractError
 from include.core.parse import inflate, inflating
 from include.core.shapes import CELL_KEYS, CELL_VALUES, INSTANT, ROW_TYPES, SCHEMAS, VALUE, Parsed, Row
@@ -142,46 +143,105 @@ def digest(source: Source, feed: Feed, attempt: Attempt, page: Parsed, folder: P
     return Said(file, said, once)
 
 
+@dataclass(slots=True)
+class _Reading:
+    """What a part knows of one payload so far."""
+
+    attempt: Attempt
+    n: int = 0
+    days: list[date] = field(default_factory=list)
+    keys: list[np.ndarray] = field(default_factory=list)
+    error: ContractError | None = None
+
+
 class Part:
-    """A row file of a columnar feed while its payloads come in: GROUP rows in memory, what is before them on disk."""
+    """A row file of a columnar feed while its payloads come in.
+
+    Records wait until there are BLOCK bytes of them, of however many payloads, and are then parsed together: a page of
+    a thousand records costs more to call Arrow for than to read. GROUP rows are in memory, what is before them on disk.
+    """
 
     def __init__(self, home: Path, source: Source, feed: Feed):
         self.source, self.feed = source, feed
-        self.pages: dict[Sighting, dict] = {}
-        self.torn = False
+        self.torn = False  # a payload was found that is refused
+        self._read: dict[Sighting, _Reading] = {}
+        self._loose: list[tuple[_Reading, Records]] = []
         self._folder = index_of(home, source, feed).parent
         self._file: RowFile | None = None
-        self._held: list[tuple[Attempt, pa.RecordBatch]] = []
+        self._held: list[tuple[list[tuple[Attempt, int]], pa.RecordBatch]] = []
 
-    def add(self, attempt: Attempt, path: Path) -> dict:
-        """Read one payload into the file; returns its page row. After a `ContractError` the part is torn."""
-        key, seen_at = (attempt.sha256, attempt.seen_at), parse_instant(attempt.seen_at)
-        if key in self.pages:
-            return self.pages[key]
-        n, days = 0, []
+    def add(self, attempt: Attempt, path: Path) -> int:
+        """Take one payload in; returns its number of records. `ContractError` at once or by `finish`: it is refused."""
+        if said := self._read.get(_key(attempt)):
+            return said.n
+        said = self._read[_key(attempt)] = _Reading(attempt)
         try:
             with path.open("rb") as wire:
-                pieces = inflating(wire, attempt.encoding, self.feed.max_bytes)
-                for batch in self.feed.parse.batches(pieces, seen_at):
-                    n += batch.num_rows
-                    days += pc.min_max(batch["event_date"]).as_py().values()
-                    self._hold(attempt, batch)
-        except ContractError:
-            self.torn = True
+                for some in self.feed.parse.records(inflating(wire, attempt.encoding, self.feed.max_bytes)):
+                    if self._loose and _seen_as(attempt) != _seen_as(self._loose[0][0].attempt):
+                        self._settle()
+                    self._loose.append((said, some))
+                    said.n += some.count
+                    if sum(len(waits.text) for _, waits in self._loose) >= BLOCK or self.feed.follow:
+                        self._settle()
+                    if said.error:
+                        raise said.error
+        except ContractError as error:
+            self._refuse(said, error)
+            self._loose = [one for one in self._loose if one[0] is not said]
             raise
-        scope = (n, min(days, default=None), max(days, default=None))
-        self.pages[key] = _page_row(self.source, self.feed, attempt, scope)
-        return self.pages[key]
+        return said.n
+
+    def finish(self) -> dict[Sighting, ContractError]:
+        """Parse what waits. Returns why sightings are refused; with one of them the file is torn."""
+        self._settle()
+        for said in self._read.values():
+            try:
+                refuse_repeats(said.keys)
+            except ContractError as error:
+                self._refuse(said, error)
+        return {key: said.error for key, said in self._read.items() if said.error}
 
     def holds(self, attempts: list[Attempt]) -> bool:
         """Whether the file has the rows of these sightings and of no others."""
-        return not self.torn and self.pages.keys() == {(a.sha256, a.seen_at) for a in attempts}
+        return not self.finish() and self._read.keys() == {_key(a) for a in attempts}
 
-    def _hold(self, attempt: Attempt, batch: pa.RecordBatch) -> None:
-        if self._held and _seen_as(attempt) != _seen_as(self._held[0][0]):
+    def pages(self) -> list[dict]:
+        """The page rows of what was taken in."""
+        return [
+            _page_row(self.source, self.feed, said.attempt,
+                      (said.n, min(said.days, default=None), max(said.days, default=None)))
+            for said in self._read.values()
+        ]  # fmt: skip
+
+    def _refuse(self, said: _Reading, error: ContractError) -> None:
+        self.torn, said.error = True, said.error or error
+
+    def _settle(self) -> None:
+        """Parse the records that wait, together. If they are refused, each on its own, to find whose fault it is."""
+        loose, self._loose = self._loose, []
+        if not loose:
+            return
+        try:
+            batch = self.feed.parse.rows([some for _, some in loose], parse_instant(loose[0][0].attempt.seen_at))
+        except ContractError as error:
+            if len(loose) == 1:
+                self._refuse(loose[0][0], error)
+                return
+            for one in loose:
+                self._loose = [one]
+                self._settle()
+            return
+        keys, at = self.feed.parse.keys(batch), 0
+        for said, some in loose:
+            said.days += pc.min_max(batch["event_date"].slice(at, some.count)).as_py().values()
+            said.keys.append(keys[at : at + some.count])
+            at += some.count
+        held = [(said.attempt, some.count) for said, some in loose]
+        if self._held and _seen_as(held[0][0]) != _seen_as(self._held[0][0][0][0]):
             self._flush()
-        self._held.append((attempt, batch))
-        if sum(b.num_rows for _, b in self._held) >= GROUP:
+        self._held.append((held, batch))
+        if sum(batch.num_rows for _, batch in self._held) >= GROUP:
             self._flush()
 
     def _flush(self) -> None:
@@ -197,7 +257,9 @@ class Part:
         self._held = []
 
     def place(self, path: Path) -> None:
-        """Close the file and give it its name."""
+        """Close the file and give it its name. `ContractError` if something in it is refused."""
+        for error in self.finish().values():
+            raise error
         if self._held:
             self._flush()
         if self._file:
@@ -206,20 +268,24 @@ class Part:
             _write(path, pa.Table.from_batches([], SCHEMAS[self.feed.shape]))
 
 
+def _key(attempt: Attempt) -> Sighting:
+    return attempt.sha256, attempt.seen_at
+
+
 def _seen_as(attempt: Attempt) -> tuple[str, str]:
     return attempt.seen_at, attempt.vintage_kind
 
 
-def _provenance(source: Source, feed: Feed, held: list[tuple[Attempt, pa.RecordBatch]]) -> pa.Table:
+def _provenance(source: Source, feed: Feed, held: list[tuple[list[tuple[Attempt, int]], pa.RecordBatch]]) -> pa.Table:
     """Columns of payloads that were seen at one instant with their provenance, in the feed's shape."""
     own = pa.Table.from_batches([batch for _, batch in held]).unify_dictionaries().combine_chunks()
-    attempt = held[0][0]
+    attempt = held[0][0][0][0]
     same = _same(source, feed, attempt)
     same |= {"lineage_root": source.lineage_root, "evidence_kind": source.evidence_kind}
     same["vintage_kind"] = attempt.vintage_kind
     columns = {name: own[name] for name in own.column_names}
     columns["payload_sha256"] = pa.chunked_array(
-        [constant(a.sha256, pa.string(), batch.num_rows) for a, batch in held]
+        [constant(a.sha256, pa.string(), n) for payloads, _ in held for a, n in payloads]
     ).combine_chunks()
     if attempt.vintage_kind == "pseudo" or not feed.revises:
         days = own["event_date"].combine_chunks().dictionary_encode()
@@ -346,7 +412,7 @@ def derive(
             if isinstance(feed.parse, Columnar):
                 made = part if part and part.holds(attempts) else _part_again(store, source, feed, attempts)
                 made.place(directories[0] / name)
-                pages = made.pages.values()
+                pages = made.pages()
             else:
                 pages = _derive_span(store, source, feed, attempts, parsed or {}, directories[0] / name)
             _write(directories[1] / name, _page_table(pages))
@@ -378,7 +444,7 @@ def _derive_span(
     """Write the runs of a span's sightings to `path`; returns their page rows."""
 
     def said(attempt: Attempt, folder: Path) -> Said:
-        return parsed.get((attempt.sha256, attempt.seen_at)) or _parsed_again(store, source, feed, attempt, folder)
+        return parsed.get(_key(attempt)) or _parsed_again(store, source, feed, attempt, folder)
 
     incoming = store.incoming(source.source_id, feed.name)
     if len(attempts) == 1 and (only := said(attempts[0], incoming)).once:

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -12,15 +13,19 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from include import pipeline
 from include.core.columnar import Columnar, Wire, column
 from include.core.errors import ContractError
 from include.core.page import page
 from include.core.parse import above_zero, member, not_after, number, read_json
 from include.core.shapes import INSTANT, SCHEMAS, VALUE, Parsed, Position
-from include.core.source import Feed, Payload, Release, Source
+from include.core.source import Feed, Payload, Release, Request, Source
 from include.landing import runs
 from include.landing.store import Store, attempt_of
+from include.settings import Settings
+from include.sources import registry
 from tests.bench.workloads import payload
+from tests.faults import wire as servers
 
 SEEN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 READ = Columnar(
@@ -264,6 +269,31 @@ def test_rows_are_the_same_as_they_come_in_and_from_what_landed(
                                  by_objects(Payload(body=gzip.decompress(wire), seen_at=SEEN)).rows).to_pylist()
     ]  # fmt: skip
     assert [tuple(map(str, row)) for row in first] == [tuple(map(str, row)) for row in expected]
+
+
+def test_pages_that_wait_together_are_refused_one_by_one(tmp_path: Path) -> None:
+    """Of pages that are parsed at once only the bad ones are refused, whatever it is; the rows of the others are whole.
+    The next page is not asked for once a bad one is known."""
+    damage = ["no comma", "a price of zero", "a cell twice", "a line break in a text", "a renamed optional member"]
+    bodies = [body(RECORDS[:40]), *(BAD[name][0] for name in damage), body(RECORDS[40:80]), GOOD[: GOOD.rindex(b'"')]]
+    wires = [gzip.compress(one, mtime=0) for one in bodies]
+    with servers.Wire(servers.in_turn([servers.answer(wire, Content_Encoding="gzip") for wire in wires])) as wire:
+        feed = replace(FEED, requests=lambda _: [Request(f"/{n}") for n in range(len(bodies))])
+        settings = Settings(warehouse_home=tmp_path, clock=SEEN, base_urls={"toy": wire.url})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(registry(), "toy", replace(SOURCE, feeds=(feed,)))
+            landed = pipeline.land(settings, "toy", "all", run_id="r")
+    assert [(a.outcome, a.rule) for a in landed] == [
+        ("LANDED", ""),
+        *(("REJECTED", BAD[name][1] or "G1.columns") for name in damage[:4]),
+        ("REJECTED", "G1.columns"),
+    ]
+    assert [a.n_rows for a in landed] == [40, 0, 0, 0, 0, 0]
+    assert runs.is_whole(tmp_path, SOURCE, FEED)
+    folder = runs.index_of(tmp_path, SOURCE, FEED).parent
+    names = [str(folder / name) for name in (folder / "index").read_text().split()]
+    assert duckdb.sql(f"select count(*), count(distinct account || instrument) from read_parquet({names!r})").fetchall(
+    ) == [(40, 40)]  # fmt: skip
 
 
 def _sha(wire: bytes) -> str:
