@@ -37,8 +37,8 @@ from include.core.errors import (
     PermanentError,
     PublishError,
 )
-from include.core.parse import inflate, inflating, sniff
-from include.core.source import Feed, Payload, Source, Window
+from include.core.parse import bounded, inflate, inflating, sniff
+from include.core.source import ORDINARY_BYTES, Feed, Payload, Source, Window
 from include.landing import backfills, inbox, probe, runs
 from include.landing.http import Client
 from include.landing.store import ACCEPTED, Attempt, Store, attempt_of, outcome_rows
@@ -291,6 +291,8 @@ class _Landing:
             pieces = inflating(wire, encoding, self.feed.max_bytes)
             body = next(pieces, b"") if self.part else b"".join(pieces)
         sniff(body, self.feed.media)
+        if not self.part and self.feed.max_bytes <= ORDINARY_BYTES:
+            bounded(body)
         return body
 
     def _rows(self, attempt: Attempt, path: Path, body: bytes) -> int:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 # 28 digits, the default, fail on quantize to 18 places above 1e10.
 CONTEXT = Context(prec=60)
 PIECE = 2**20  # bytes of a body that is read piece by piece
+MAX_CELLS = 350_000  # of a body that becomes objects; the longest there is, a curve since 1974, has 200,000
 SCALE = Decimal(1).scaleb(-18)
 INTEGER_DIGITS = 20  # of DECIMAL(38,18)
 ABSENT = frozenset({"", "-", "\u2013", "\u2014", ".", "ND", "NaN", "null", "N/A", "n/a"})
@@ -257,6 +258,14 @@ def inflating(wire: BinaryIO, encoding: str, cap: int) -> Iterator[bytes]:
         raise refuse("gzip body ends early", "G1.truncated", "fetch it again") from None
     except (gzip.BadGzipFile, zlib.error):
         raise refuse("gzip body is damaged", "G1.corrupt", "fetch it again") from None
+
+
+def bounded(body: bytes) -> None:
+    """Refuse a body of more cells than 500 MB hold as objects (G1.too_large). A cell ends in one of three bytes; commas
+    within texts count too."""
+    if (n := sum(map(body.count, (b",", b"\n", b"<")))) > MAX_CELLS:
+        raise refuse(f"about {n:,} cells where {MAX_CELLS:,} are read one by one", "G1.too_large",
+                     "ask for a shorter window, or declare the feed's columns (core/columnar.py)")  # fmt: skip
 
 
 def sniff(body: bytes, media: str) -> None:

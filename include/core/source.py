@@ -7,6 +7,7 @@ from typing import Literal
 
 from include.core.shapes import Parsed
 
+ORDINARY_BYTES = 16 * 2**20
 Kind = Literal["WINDOW", "SNAPSHOT", "INBOX"]
 Restates = Literal["all", "window", "none"]
 Clock = Literal["policy", "rates", "etf_flows", "derivatives", "onchain", "regulation", "positioning", "curated"]
@@ -90,7 +91,7 @@ class Feed:
     first_history_days: int = 210  # how far back the first fetch asks; `backfill` reaches further
     every_s: int = 0  # skipped by its clock until this long after the last accepted attempt
     eager_days: frozenset[date] = frozenset()  # days (UTC) on which `every_s` holds nothing back
-    max_bytes: int = 16 * 2**20  # of a body, inflated; as objects it takes some 20 times that, as columns nothing more
+    max_bytes: int = ORDINARY_BYTES  # of a body, inflated; a feed that says more reads a part of it, or columns
     min_rows: int = 1  # fewer rows than this is a contract failure (rule G1.empty)
     empty_ok: str = ""  # a reason why zero rows may be right; "" means never
     shipped: str = ""  # a file of curated rows beside the source file, landed by the `curated` clock

@@ -179,6 +179,8 @@ def served() -> Iterator[str]:
 
 def main() -> None:
     """Print the rows of the parts that are named, or every row of the bench."""
+    if unknown := sorted(set(sys.argv[1:]) - set(PARTS)):
+        sys.exit(f"no part {unknown[0]!r}: name some of {', '.join(PARTS)}, or none to run all")
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, median of {RUNS} runs")
     with tempfile.TemporaryDirectory(prefix="capmig-bench-") as scratch:

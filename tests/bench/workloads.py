@@ -3,7 +3,7 @@
 small   20 feeds of 500 rows each, fetched and stored
 one     1M account positions as one gzipped payload, to Parquet
 pages   1M account positions in 1,000 pages, each landed durably by us
-most    an ordinary feed of as many bytes as one may have without saying so
+most    an ordinary feed of as many cells as one may have
 floor_* is download and DuckDB, ours_* the warehouse's own landing, pandas_* and dlt_* what a script would do.
 """
 
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-N_SMALL, N_PAGES, MOST = 20, 1000, 340_000
+N_SMALL, N_PAGES, MOST = 20, 1000, 350_000
 COINS = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE", "kPEPE", "SUI")
 CLOCK = datetime(2026, 1, 31, tzinfo=UTC)
 
@@ -100,7 +100,8 @@ def ours(name: str, base: str, home: Path) -> None:
     def feed(label: str, urls: list[str]) -> Feed:
         shape, reader = ("observation", parse) if name in ("small", "most") else ("position", positions())
         return Feed(name=label, kind="WINDOW", clock="rates", shape=shape, media="json", parse=reader,
-                    restates="none", release=Release("UTC247", 0, "00:00"), max_bytes=2**30,
+                    restates="none", release=Release("UTC247", 0, "00:00"),
+                    max_bytes=16 * 2**20 if shape == "observation" else 2**30,
                     requests=lambda _: [Request(url.removeprefix(base)) for url in urls])  # fmt: skip
 
     urls = _urls(name, base)
@@ -121,6 +122,8 @@ def parse(payload):
 
     rows = []
     for n, cell in enumerate(read_json(payload.body)):
+        if isinstance(cell, str):  # the most rows that a number of cells can make
+            cell = dict(zip("stv", cell.split(), strict=True)) | {"t": int(cell.split()[1])}
         at = datetime.fromtimestamp(cell["t"], UTC)
         rows.append(Observation(series_id=cell["s"], event_date=at.date(), event_at=at, value=number(cell["v"]),
                                 unit="usd", value_raw=cell["v"], locator=str(n)))  # fmt: skip
@@ -132,8 +135,11 @@ def payload(name: str, n: int) -> bytes:
     count, first = {"small": (500, n), "one": (1_000_000, 0), "pages": (1000, n), "most": (MOST, 0)}[name]
     if name in ("one", "pages"):
         return ("[" + ",".join(map(position, range(first * count, (first + 1) * count))) + "]").encode()
+    form = '"{s} {t} {v}"' if name == "most" else '{{"s":"{s}","t":{t},"v":"{v}"}}'
     cells = (
-        f'{{"s":"RATE.B{i % 400}","t":{1_700_000_000 + 60 * (first * count + i)},"v":"{Decimal(i * 7919 % 10**9) / 10**4}"}}'
+        form.format(
+            s=f"RATE.B{i % 400}", t=1_700_000_000 + 60 * (first * count + i), v=Decimal(i * 7919 % 10**9) / 10**4
+        )
         for i in range(count)
     )
     return ("[" + ",".join(cells) + "]").encode()

@@ -10,6 +10,7 @@ import pytest
 
 from include import pipeline, settings
 from include.core.errors import CapmigError, IntegrityError
+from include.core.parse import MAX_CELLS
 from include.landing import runs
 from include.landing.store import Store
 from include.replay.farside import _btc
@@ -67,6 +68,17 @@ def test_what_lies_where_no_source_looks_is_said(settled: settings.Settings) -> 
     told = [line for line in pipeline.run_summary(settled, ({}, 0)).splitlines() if line.startswith("IGNORED")]
     assert [line.split(":")[0] for line in told] == ["IGNORED inbox/'farsid'", "IGNORED inbox/'nyfed'",
                                                      "IGNORED inbox/'page.html'"]  # fmt: skip
+
+
+def test_a_page_of_too_many_cells_is_refused_before_it_is_parsed(settled: settings.Settings, tmp_path: Path) -> None:
+    """Few bytes may be many objects: refused by their count, kept as refused, and told what to do."""
+    path = tmp_path / "page.html"
+    path.write_bytes(btc_page() + b"<i>," * (MAX_CELLS // 2 + 1))
+    told = pipeline.import_file(settled, "farside", "btc", path, observed_at=CLOCK, run_id="r")
+    assert (told.outcome, told.rule) == ("REJECTED", "G1.too_large")
+    assert "350,000 are read one by one" in told.reason
+    path.write_bytes(btc_page() + b"<i>" * 1000)
+    assert pipeline.import_file(settled, "farside", "btc", path, observed_at=CLOCK, run_id="r").outcome == "LANDED"
 
 
 def test_text_that_is_not_utf_8_is_one_line(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """DefiLlama: the tokens that are locked in some protocols, as quantities and in dollars, a point a UTC day.
 
 Value in dollars moves with prices, so that its change is no flow; quantities at the prices of the day before are. A
-protocol's page is large and always whole; only its newest days become rows.
+protocol's page is large (Aave's some 100 MB) and always whole; only its newest days become rows, and only they become
+objects: the rest is read past, as JSON that it must be.
 """
 
 from collections.abc import Iterator
 from datetime import UTC, date, timedelta
 from functools import partial
+
+import msgspec
 
 from include.core.page import page, settled
 from include.core.parse import member, number, read_json, refuse, utc_day
@@ -14,20 +17,42 @@ from include.core.shapes import Observation, Parsed
 from include.core.source import Feed, Payload, Release, Request, Source
 
 PROTOCOLS = ("aave", "gmx", "makina")
+BOM = b"\xef\xbb\xbf"
 TOKEN_DAYS = 60  # there are hundreds of tokens a day
+
+
+class Point(msgspec.Struct):
+    """A day's tokens, unread."""
+
+    date: int
+    tokens: msgspec.Raw
+
+
+class Protocol(msgspec.Struct):
+    """What is read of a protocol's page."""
+
+    tokens: list[Point]
+    tokensInUsd: list[Point]
 
 
 def parse(slug: str, payload: Payload) -> Parsed:
     """Tokens in a protocol, as quantities and in dollars, on the newest days that are over. Raises `ContractError`."""
-    answer, seen_on = member(read_json(payload.body), None, dict), payload.seen_at.astimezone(UTC).date()
+    seen_on = payload.seen_at.astimezone(UTC).date()
+    try:
+        answer = msgspec.json.decode(payload.body.removeprefix(BOM), type=Protocol)
+    except msgspec.ValidationError as error:
+        raise refuse(f"not a protocol's tokens: {error}", "G1.shape") from None
+    except (msgspec.DecodeError, RecursionError):
+        raise refuse("not JSON", "G1.syntax") from None
     rows: list[Observation] = []
     days: list[date] = []
-    for family, key, unit in (("TOKEN", "tokens", "coin"), ("TOKEN_USD", "tokensInUsd", "usd")):
-        over = settled(_dated(member(answer, key, list)), seen_on)
+    said = (("TOKEN", "tokens", "coin", answer.tokens), ("TOKEN_USD", "tokensInUsd", "usd", answer.tokensInUsd))
+    for family, key, unit, points in said:
+        over = settled(_dated(points), seen_on)
         kept = [(day, item) for day, item in over if day > seen_on - timedelta(days=TOKEN_DAYS)]
         days += [day for day, _ in kept]
         for day, item in kept:
-            for token, raw in member(item, "tokens", dict).items():
+            for token, raw in member(read_json(bytes(item)), None, dict).items():
                 rows.append(
                     Observation(series_id=f"{family}.{slug.upper()}.{token.upper()}", event_date=day, value=number(raw),
                                 unit=unit, value_raw=str(raw), locator=f"row={day} key={key}.{token}")
@@ -37,18 +62,17 @@ def parse(slug: str, payload: Payload) -> Parsed:
     return page("observation", rows, days)
 
 
-def _dated(items: list) -> Iterator[tuple[date, dict]]:
-    """Points with their days. The newest may be stamped within its day: what stands now."""
-    stamps = [member(item, "date", int) for item in items]
-    newest = max(stamps, default=0)
-    for stamp, item in zip(stamps, items, strict=True):
-        yield utc_day(stamp - stamp % 86_400 if stamp == newest else stamp), item
+def _dated(points: list[Point]) -> Iterator[tuple[date, msgspec.Raw]]:
+    """Tokens with their days. The newest may be stamped within its day: what stands now."""
+    newest = max((point.date for point in points), default=0)
+    for point in points:
+        yield utc_day(point.date - point.date % 86_400 if point.date == newest else point.date), point.tokens
 
 
 def _feed(slug: str) -> Feed:
     return Feed(
         name=slug, kind="WINDOW", clock="onchain", shape="observation", media="json", parse=partial(parse, slug),
-        restates="window", release=Release("UTC247", 1, "01:00"), revises=True, max_bytes=256 * 2**20,
+        restates="window", release=Release("UTC247", 1, "01:00"), revises=True, max_bytes=128 * 2**20,
         requests=lambda _: [Request(f"/protocol/{slug}")],
     )  # fmt: skip
 
