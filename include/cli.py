@@ -433,7 +433,7 @@ def probe(
         Path | None, typer.Option("--keep", metavar="DIR", help="keep the answers as recorded cases below DIR")
     ] = None,
 ) -> None:
-    """Ask each feed once: as declared, drifted, blocked, unreachable, or disabled. Nothing is landed.
+    """Ask each feed once: as declared, drifted, blocked, unreachable, disabled or not asked. Nothing is landed.
 
     What to run first on a connected machine. The exit code is 1 if a feed that was asked is not as declared.
     """

@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, BinaryIO, TypeVar
 
+import msgspec
+
 from include.core.errors import ContractError
 
 T = TypeVar("T")
@@ -116,6 +118,20 @@ def read_json(body: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         rule = "G1.depth" if isinstance(error, RecursionError) else "G1.syntax"
         raise refuse("JSON nested too deep" if rule == "G1.depth" else "not JSON", rule) from None
+
+
+def read_part(body: bytes, kind: type[T]) -> T:
+    """The members of a large JSON object that a msgspec `kind` names; the rest is read past, as JSON that it must be.
+
+    A member that is `msgspec.Raw` is handed over unread, for `read_json`: no number becomes a float.
+    """
+    decode(body, "utf-8")  # what is read past is text too
+    try:
+        return msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"), type=kind)
+    except msgspec.ValidationError as error:
+        raise refuse(str(error), "G1.columns" if "missing required field" in str(error) else "G1.shape") from None
+    except (ValueError, RecursionError):
+        raise refuse("not JSON", "G1.syntax") from None
 
 
 def _exact(token: str) -> Decimal:

@@ -45,7 +45,7 @@ def probe(client: Client, source: Source, feed: Feed, window: Window, landed: by
     name = (source.source_id, feed.name)
     request = next(iter(feed.requests(window)), None)
     if request is None:
-        return Found(*name, "as declared", "nothing to ask in this window")
+        return Found(*name, "not asked", "nothing is due, or watched, at this hour")
     try:
         with TemporaryDirectory() as folder, disk.Spool(Path(folder)) as spool:
             response = client.fetch(request, max_bytes=feed.max_bytes, into=spool)

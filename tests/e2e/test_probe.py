@@ -86,6 +86,15 @@ def test_the_replayed_sources_are_as_declared(tmp_path: Path) -> None:
     assert {p.parent.name for p in (tmp_path / "kept").rglob("*.expected.csv")} == {"nyfed", "ust", "mof"}
 
 
+def test_a_feed_of_which_nothing_is_due_is_not_asked(tmp_path: Path) -> None:
+    """At night nobody is sure which session the options count, and the watch list of transfers is empty: said, not green."""
+    done = capmig(
+        tmp_path, "probe", "occ", CAPMIG_BASE_URL__OCC="http://127.0.0.1:9", CAPMIG_CLOCK="2026-01-30T05:00:00Z"
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1] == "11 not asked"
+
+
 def test_what_is_kept_is_a_case_of_the_contract_test(tmp_path: Path) -> None:
     """Bytes that are read come with their rows, bytes that are refused with their rule."""
     good, _ = asked(tmp_path, answer(EFFR))

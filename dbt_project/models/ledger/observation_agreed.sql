@@ -122,7 +122,7 @@ compared as (
         case
             when counted.is_contradicted then 'conflict'
             when
-                coalesce(counted.highest, 0) = coalesce(counted.lowest, 0)
+                (counted.highest is not distinct from counted.lowest)
                 or round(counted.highest::double / counted.coarsest_step)
                 = round(counted.lowest::double / counted.coarsest_step)
                 then 'agree'

@@ -8,9 +8,12 @@ revenue, and what the treasury got is revenue less holders' revenue; neither is 
 from datetime import UTC
 from decimal import Decimal
 from functools import partial
+from typing import Any
+
+import msgspec
 
 from include.core.page import page, settled
-from include.core.parse import member, number, read_json, refuse, utc_day
+from include.core.parse import member, number, read_json, read_part, refuse, utc_day
 from include.core.shapes import Observation, Parsed
 from include.core.source import Feed, Payload, Release, Request, Source
 
@@ -23,21 +26,30 @@ KINDS = {
 }
 
 
+class Summary(msgspec.Struct):
+    """What is read of an answer: its breakdown by chain and version is far larger."""
+
+    slug: str
+    totalDataChart: msgspec.Raw
+    methodology: Any = None
+    latestFetchIsOk: Any = None
+
+
 def parse(slug: str, family: str, payload: Payload) -> Parsed:
     """One kind of income on each day that is over, US dollars. Raises `ContractError`.
 
     Where the service says that its last fetch failed, the newest of these days may be incomplete: `partial`.
     """
-    answer = member(read_json(payload.body), None, dict)
-    if member(answer, "slug", str) != slug:
-        raise refuse(f"an answer about {answer['slug'][:40]!r} instead of {slug}", "G1.token")
-    kind, words = KINDS[family]
-    methods = answer.get("methodology")
+    answer = read_part(payload.body, Summary)
+    if answer.slug != slug:
+        raise refuse(f"an answer about {answer.slug[:40]!r} instead of {slug}", "G1.token")
+    (kind, words), methods = KINDS[family], answer.methodology
     method = str(methods.get(words, ""))[:200] if isinstance(methods, dict) else ""
-    points = ((utc_day(stamp), raw) for stamp, raw in map(_pair, member(answer, "totalDataChart", list)))
+    chart = member(read_json(bytes(answer.totalDataChart)), None, list)
+    points = ((utc_day(stamp), raw) for stamp, raw in map(_pair, chart))
     over = settled(points, payload.seen_at.astimezone(UTC).date())
     newest = max(day for day, _ in over)
-    is_behind = answer.get("latestFetchIsOk") is False
+    is_behind = answer.latestFetchIsOk is False
     rows = [
         Observation(series_id=f"{family}.{slug.upper()}", event_date=day, value=number(raw), unit="usd",
                     value_raw=str(raw), locator=f"row={day} key={kind} method={method}",
@@ -62,7 +74,7 @@ def _feed(slug: str, family: str) -> Feed:
         name=f"{family.lower()}_{slug}", kind="WINDOW", clock="onchain", shape="observation", media="json",
         parse=partial(parse, slug, family), restates="window", release=Release("UTC247", 1, "01:00"), revises=True,
         requests=lambda _: [Request(f"/summary/fees/{slug}", (("dataType", KINDS[family][0]),))],
-        expects=(f"{family}.{slug.upper()}",),
+        expects=(f"{family}.{slug.upper()}",), max_bytes=64 * 2**20,
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """DefiLlama: the tokens that are locked in some protocols, as quantities and in dollars, a point a UTC day.
 
 Value in dollars moves with prices, so that its change is no flow; quantities at the prices of the day before are. A
-protocol's page is large (Aave's some 100 MB) and always whole; only its newest days become rows, and only they become
-objects: the rest is read past, as JSON that it must be.
+protocol's page is large and always whole; only its newest days become rows, and only they become objects: the rest is
+read past, as JSON that it must be.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,11 @@ from functools import partial
 import msgspec
 
 from include.core.page import page, settled
-from include.core.parse import member, number, read_json, refuse, utc_day
+from include.core.parse import member, number, read_json, read_part, refuse, utc_day
 from include.core.shapes import Observation, Parsed
 from include.core.source import Feed, Payload, Release, Request, Source
 
 PROTOCOLS = ("aave", "gmx", "makina")
-BOM = b"\xef\xbb\xbf"
 TOKEN_DAYS = 60  # there are hundreds of tokens a day
 
 
@@ -38,12 +37,7 @@ class Protocol(msgspec.Struct):
 def parse(slug: str, payload: Payload) -> Parsed:
     """Tokens in a protocol, as quantities and in dollars, on the newest days that are over. Raises `ContractError`."""
     seen_on = payload.seen_at.astimezone(UTC).date()
-    try:
-        answer = msgspec.json.decode(payload.body.removeprefix(BOM), type=Protocol)
-    except msgspec.ValidationError as error:
-        raise refuse(f"not a protocol's tokens: {error}", "G1.shape") from None
-    except (msgspec.DecodeError, RecursionError):
-        raise refuse("not JSON", "G1.syntax") from None
+    answer = read_part(payload.body, Protocol)
     rows: list[Observation] = []
     days: list[date] = []
     said = (("TOKEN", "tokens", "coin", answer.tokens), ("TOKEN_USD", "tokensInUsd", "usd", answer.tokensInUsd))
