@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import msgspec
@@ -174,6 +175,13 @@ def columns(header: list[str], required: dict[str, str]) -> dict[str, int]:
             raise refuse(f"column {title!r} stands {found.count(title)} times in the header", "G1.columns")
         out[name] = found.index(title)
     return out
+
+
+def listed(path: Path, names: tuple[str, ...]) -> list[dict[str, str]]:
+    """Cells by name of each line of a list that is shipped as CSV; its other columns are for people."""
+    header, *lines = read_csv(path.read_text(encoding="utf-8"), closed=True)
+    at = columns(header, {name: name for name in names})
+    return [{name: line[at[name]] for name in names} for line in lines]
 
 
 def day(text: str, fmt: str) -> date:

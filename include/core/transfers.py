@@ -14,7 +14,7 @@ from pathlib import Path
 
 from include.core.ethereum import DATA, MAX_DECIMALS, SELECTORS, TOKENS, batch, data, quantity, results
 from include.core.page import page
-from include.core.parse import CONTEXT, above_zero, columns, member, read_csv, refuse
+from include.core.parse import CONTEXT, above_zero, listed, member, refuse
 from include.core.shapes import Event, Parsed
 from include.core.source import Feed, Payload, Release, Request
 
@@ -71,9 +71,7 @@ class Watched:
 
 def watched(path: Path) -> tuple[Watched, ...]:
     """The watch list in a file. A line that cannot be asked for is refused."""
-    header, *lines = read_csv(path.read_text(encoding="utf-8"), closed=True)
-    at = columns(header, {name: name for name in FIELDS})
-    return tuple(_line({name: line[at[name]] for name in FIELDS}) for line in lines)
+    return tuple(map(_line, listed(path, FIELDS)))
 
 
 def feed(watch: tuple[Watched, ...]) -> Feed:

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from include.core.clock import parse_instant
+from include.sources.chain.hyperliquid_board import WATCHED
 from tests.e2e.declared import built, home, land_curated, take_in
 from tests.sources.wire import CASES
 
@@ -21,6 +22,7 @@ INTEREST = {"BTC": ("33120.44120", "33620.44120", "33520.44120", "33520.44120"),
             "ETH": ("612044.4412", "612044.4412", "610044.4412", "600044.4412")}  # fmt: skip
 MARK = {"BTC": ("84110.0", "83110.5", "80000.1", "79000.0"), "ETH": ("2950.2", "2900.25", "2850.0", "2800.0")}
 STATES = (1, 2)  # the days on which a watched account was seen
+BOARDED = 1  # the day on which the board of accounts was seen
 LISTED = 2  # a small coin is listed until this day
 CENT = Decimal("0.01")
 
@@ -52,6 +54,8 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         if n in STATES:
             page = json.dumps(state(at)).encode()
             assert take_in(settings, "hyperliquid_accounts", "state_hlp_a", at, page) == "LANDED"
+    board = (CASES / "hyperliquid_board/board__ordinary.json").read_bytes()
+    assert take_in(settings, "hyperliquid_board", "board", DAYS[BOARDED], board) == "LANDED"
     made = built(settings, "now")
     with duckdb.connect(str(made.warehouse), read_only=True) as con:
         con.execute("set TimeZone = 'UTC'")
@@ -126,3 +130,28 @@ def test_the_first_screen_tells_the_estimate_as_one(ask) -> None:
         f"Capital behind {a} open interest on Hyperliquid, 2026-02-05" for a in ("BTC", "ETH")
     ]
     assert all(row[1] is None and "no effective leverage" in row[2] and row[3] == "D" for row in told)
+
+
+def test_the_board_stands_from_the_day_on_which_it_was_seen(ask) -> None:
+    """Nothing before that day; then its equity and two shares of it, known when the board was, whatever the reading."""
+    said = json.loads((CASES / "hyperliquid_board/board__ordinary.json").read_text(encoding="utf-8"))
+    equity = {row["ethAddress"].lower(): Decimal(row["accountValue"]) for row in said["leaderboardRows"]}
+    total, watched = sum(equity.values()), [equity[a] for _, a in WATCHED if a in equity]
+    shares = [sum(sorted(equity.values())[-10:]) / total, sum(watched) / total]
+    for asset in INTEREST:
+        told = ask(
+            """select event_date, known_from, board_known_from, board_equity_usd, board_top10_share, tracked_equity_share
+            from marts.fct_derivative_oi_daily where venue = 'HYPERLIQUID' and asset = $1 order by 1""",
+            asset,
+        )
+        assert [row[2:] for row in told[:BOARDED]] == [(None,) * 4] * BOARDED
+        assert len(told) == len(DAYS) and len(watched) == 2
+        for at, (_, known, board_known, listed, *found) in zip(DAYS[BOARDED:], told[BOARDED:], strict=True):
+            assert (known, board_known, listed) == (at, DAYS[BOARDED], total.quantize(CENT, ROUND_HALF_UP))
+            assert found == [share.quantize(Decimal("1e-8"), ROUND_HALF_UP) for share in shares]
+    assert ask("select value_text, grade, reading from marts.mart_daily_brief where headline like 'Equity of the acc%'") == [
+        ("1509.0 m USD, the ten largest 30.3 %", "C", "listed accounts only: who was liquidated or has left is not on the board")
+    ]  # fmt: skip
+    assert ask("select count(*) from marts.fct_observation where locator like '%0x%' or series_id like '%0X%'") == [
+        (0,)
+    ]

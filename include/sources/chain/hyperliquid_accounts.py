@@ -14,12 +14,11 @@ from include.core.page import page
 from include.core.parse import (
     above_zero,
     at_least_zero,
-    columns,
     epoch_ms,
+    listed,
     member,
     not_after,
     number,
-    read_csv,
     read_json,
     refuse,
 )
@@ -81,15 +80,6 @@ def requests(account: str, _: Window) -> list[Request]:
     return [Request("/info", method="POST", json={"type": "clearinghouseState", "user": account})]
 
 
-def _watched() -> list[tuple[str, str]]:
-    """(label, account) of the watch list beside this file."""
-    header, *lines = read_csv(
-        Path(__file__).with_name("hyperliquid_watch.csv").read_text(encoding="utf-8"), closed=True
-    )
-    at = columns(header, {"label": "label", "account": "account"})
-    return [(line[at["label"]], line[at["account"]]) for line in lines]
-
-
 SOURCE = Source(
     source_id="hyperliquid_accounts",
     title="Hyperliquid: positions of watched accounts",
@@ -102,10 +92,10 @@ SOURCE = Source(
     verified="recorded",
     feeds=tuple(
         Feed(
-            name=f"state_{label}", kind="SNAPSHOT", clock="derivatives", shape="position", media="json",
-            parse=partial(parse, account), restates="none", release=Release("UTC247", 1, "00:05"),
-            requests=partial(requests, account), every_s=900,
+            name=f"state_{row['label']}", kind="SNAPSHOT", clock="derivatives", shape="position", media="json",
+            parse=partial(parse, row["account"]), restates="none", release=Release("UTC247", 1, "00:05"),
+            requests=partial(requests, row["account"]), every_s=900,
         )
-        for label, account in _watched()
+        for row in listed(Path(__file__).with_name("hyperliquid_watch.csv"), ("label", "account"))
     ),
 )  # fmt: skip

@@ -85,6 +85,26 @@ tracked_asset as (
     group by venue, instrument, event_date
 ),
 
+-- the venue's board of accounts, which lists survivors only: its equity, the ten largest, those that are watched; it
+-- is asked for once a week, and stands until the next, but for eight days at most
+board as (
+    select
+        split_part(said.series_id, '.', 2) as venue,
+        said.event_date + age.days::int as event_date,
+        max(said.value) filter (said.series_id like 'BOARD_EQUITY.%.ALL') as equity_usd,
+        max(said.value) filter (said.series_id like 'BOARD_EQUITY.%.TOP10') as top10_usd,
+        sum(said.value) filter (said.series_id like 'ACCOUNT_EQUITY.%') as tracked_usd,
+        max(said.known_from) as known_from
+    from {{ ref('observation_agreed') }} as said
+    cross join range(9) as age (days)
+    where split_part(said.series_id, '.', 1) in ('BOARD_EQUITY', 'ACCOUNT_EQUITY') and said.value is not null
+    group by split_part(said.series_id, '.', 2), said.event_date, age.days
+    qualify
+        row_number() over (
+            partition by split_part(said.series_id, '.', 2), said.event_date + age.days::int order by age.days
+        ) = 1
+),
+
 stepped as (
     select
         daily.* exclude (mark),
@@ -119,7 +139,11 @@ backed as (
         tracked_asset.top10_usd,
         tracked_asset.squares / (nullif(stepped.oi_usd, 0)::double / 1e6) ** 2 as hhi,
         greatest(0, 1 - tracked_asset.notional_usd::double / nullif(stepped.oi_usd, 0)::double) as rest,
-        greatest(stepped.known_from, stepped.before_known_from, tracked.known_from) as capital_known_from
+        greatest(stepped.known_from, stepped.before_known_from, tracked.known_from) as capital_known_from,
+        {{ usd('board.equity_usd') }} as board_equity_usd,
+        {{ divide('board.top10_usd', 'board.equity_usd') }} as board_top10_share,
+        {{ divide('board.tracked_usd', 'board.equity_usd') }} as tracked_equity_share,
+        board.known_from as board_known_from
     from stepped
     left join {{ ref('venue') }} as venue on stepped.venue = venue.venue
     left join tracked on stepped.venue = tracked.venue and stepped.event_date = tracked.event_date
@@ -127,6 +151,7 @@ backed as (
         on stepped.venue = tracked_asset.venue
         and stepped.asset = tracked_asset.asset
         and stepped.event_date = tracked_asset.event_date
+    left join board on stepped.venue = board.venue and stepped.event_date = board.event_date
 ),
 
 perpetual as (
@@ -168,7 +193,11 @@ perpetual as (
         n_measurements,
         grade,
         known_from,
-        case when notional_change_usd is not null then capital_known_from end as capital_known_from
+        case when notional_change_usd is not null then capital_known_from end as capital_known_from,
+        board_equity_usd,
+        board_top10_share,
+        tracked_equity_share,
+        board_known_from
     from backed
 ),
 

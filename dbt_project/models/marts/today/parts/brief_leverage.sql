@@ -8,6 +8,7 @@ with told as (
         venue.scope,
         venue.channel,
         venue.place as venue_place,
+        cutoff.cutoff_at,
         coalesce(
             stale.is_stale,
             oi.event_date < cutoff.cutoff_at::date - case oi.instrument_kind when 'option' then 4 else 2 end
@@ -57,6 +58,14 @@ backed as (
     from told
     where channel = 'DEX_PERP' and notional_change_usd is not null
     qualify row_number() over (partition by asset order by event_date desc) = 1
+),
+
+-- the venue's board of accounts: the same for each of its assets
+boarded as (
+    select *
+    from told
+    where board_equity_usd is not null
+    qualify row_number() over (order by event_date desc, venue_place, asset) = 1
 ),
 
 liquidated as (
@@ -199,3 +208,30 @@ select
     end as why_figure,
     capital_known_from as known_from
 from backed
+
+union all by name
+
+select
+    29 as place,
+    'Equity of the accounts that ' || title || ' lists, ' || timezone('UTC', board_known_from)::date as headline,
+    event_date,
+    board_equity_usd::decimal(38, 18) as value,
+    {{ millions('board_equity_usd') }} || ' USD, the ten largest ' || {{ shown('board_top10_share * 100', 1) }} || ' %'
+        as value_text,
+    'usd' as unit,
+    coalesce(
+        'watched accounts ' || {{ shown('tracked_equity_share * 100', 2) }} || ' % of it', 'no watched account listed'
+    ) as unusual,
+    title || ' (measurement, its board of accounts)' as who_says_it,
+    1 as n_publishers,
+    1 as n_lineages,
+    1 as n_measurements,
+    {{ grade_while_stale("'C'", "board_known_from < cutoff_at - interval 9 days") }} as grade,
+    'final' as status,
+    'listed accounts only: who was liquidated or has left is not on the board' as reading,
+    'the next board, a week later' as would_change_it,
+    null::timestamptz as next_due_at,
+    'fct_derivative_oi_daily.board_equity_usd --key venue=' || venue || ',asset=' || asset || ',event_date='
+    || event_date as why_figure,
+    board_known_from as known_from
+from boarded
