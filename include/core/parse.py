@@ -181,6 +181,8 @@ def listed(path: Path, names: tuple[str, ...]) -> list[dict[str, str]]:
     """Cells by name of each line of a list that is shipped as CSV; its other columns are for people."""
     header, *lines = read_csv(path.read_text(encoding="utf-8"), closed=True)
     at = columns(header, {name: name for name in names})
+    if any(len(line) != len(header) for line in lines):
+        raise refuse(f"a line of another width than the header of {path.name}", "G1.columns", "correct the list")
     return [{name: line[at[name]] for name in names} for line in lines]
 
 

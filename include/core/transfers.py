@@ -1,4 +1,4 @@
-"""Transfers on Ethereum as events, and the watch list that says what some of them prove.
+"""Transfers as events, how nodes of Ethereum tell them, and the watch list that says what some of them prove.
 
 A node's empty list proves nothing: nodes prune. So a payload without a transfer is refused, and what one node tells is
 a proof only once another tells the same transfers, which the marts decide.
@@ -23,13 +23,19 @@ NATIVE, NATIVE_DECIMALS = "ETH", 18
 INTERNAL = "trace "  # begins the place of what a contract moved within a transaction
 MAX_BLOCKS = 2000  # some nodes list no more in one answer
 FINAL = timedelta(hours=1)  # several times what a block needs to be final
-FIELDS = ("subject_id", "proves", "kind", "tx_hash", "token", "sender", "from_block", "to_block")
+FIELDS = ("subject_id", "proves", "kind", "tx_hash", "token", "sender", "from_block", "to_block", "chain", "decimals",
+          "asset")  # fmt: skip
 # What a line must name, by its kind. Ether leaves no log: it is proved by its transaction. What a contract moved within
-# one no node tells without a trace.
-KINDS = {"native_tx": ("tx_hash",), "internal_tx": ("tx_hash", "sender"), "erc20_from": ("token", "sender")}
+# one no node tells without a trace. Of a coin of a Cosmos chain no answer tells the decimals or a name: the line does.
+KINDS = {"native_tx": ("tx_hash",), "internal_tx": ("tx_hash", "sender"), "erc20_from": ("token", "sender"),
+         "cosmos_from": ("chain", "token", "sender", "decimals", "asset")}  # fmt: skip
 ADDRESS = re.compile(r"0x[0-9a-f]{40}", re.ASCII)
 HASH = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
+BECH32 = re.compile(r"[a-z]{1,20}1[02-9ac-hj-np-z]{38,58}", re.ASCII)  # an address of a Cosmos chain
 _BLOCK = re.compile(r"[1-9]\d{0,11}", re.ASCII)
+_FORMS = {"tx_hash": HASH, "token": ADDRESS, "sender": ADDRESS, "from_block": _BLOCK, "to_block": _BLOCK}
+_COSMOS = {"token": re.compile(r"[a-zA-Z][a-zA-Z0-9/:._-]{2,127}"), "chain": re.compile(r"[a-z0-9]{2,20}"),
+           "sender": BECH32, "decimals": re.compile(r"[0-9]|1[0-8]")}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ class Transfer:
     recipient: str
     token: str  # its contract, or "" for ether
     units: int
-    decimals: int
+    decimals: int | None  # None: nobody says, so that there is no amount
+    chain: str = "ethereum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,15 @@ class Watched:
     sender: str
     from_block: int
     to_block: int
+    chain: str = ""  # these three of a Cosmos chain only
+    decimals: str = ""
+    asset: str = ""
 
     def covers(self, t: Transfer) -> bool:
         """Whether a transfer is one that this line watches."""
-        if self.kind != "erc20_from":
+        if self.kind == "cosmos_from" and t.chain != self.chain:
+            return False
+        if not self.kind.endswith("_from"):
             within = t.place.startswith(INTERNAL)
             return not t.token and t.tx_hash == self.tx_hash and within == (self.kind == "internal_tx")
         return (t.token, t.sender) == (self.token, self.sender) and self.from_block <= t.block <= self.to_block
@@ -83,12 +95,12 @@ def feed(watch: tuple[Watched, ...]) -> Feed:
 
 
 def _line(said: dict[str, str]) -> Watched:
-    forms = {"tx_hash": HASH, "token": ADDRESS, "sender": ADDRESS, "from_block": _BLOCK, "to_block": _BLOCK}
+    forms = _FORMS | (_COSMOS if said["kind"] == "cosmos_from" else {})
     for name in ("subject_id", "proves", "from_block", "to_block", *KINDS.get(said["kind"], ("kind",))):
         if not said[name] or not forms.get(name, re.compile(".+")).fullmatch(said[name]) or said["kind"] not in KINDS:
             raise refuse(f"{name} of a watched transfer: {said[name][:70]!r}", "G1.token", "correct the watch list")
     first, last = int(said["from_block"]), int(said["to_block"])
-    if not first <= last < first + MAX_BLOCKS:
+    if not first <= last or (last >= first + MAX_BLOCKS and said["kind"] != "cosmos_from"):
         raise refuse(f"blocks {first} to {last} are not a span of {MAX_BLOCKS} at most", "G1.range", "split the line")
     return Watched(**said | {"from_block": first, "to_block": last})
 
@@ -97,7 +109,7 @@ def requests(watch: Iterable[Watched]) -> Iterator[Request]:
     """A batch of three calls for each line: the transaction, its receipt and its block; or the logs, the token's
     decimals and the last block of the span."""
     for line in watch:
-        if line.kind == "internal_tx":
+        if line.kind in ("internal_tx", "cosmos_from"):
             continue
         header = ("eth_getBlockByNumber", hex(line.to_block), False)
         if line.kind == "native_tx":
@@ -133,18 +145,21 @@ def told(found: Iterable[Transfer], watch: Iterable[Watched]) -> Parsed:
     for t in found:
         if t.units == 0:
             continue
-        if t.decimals > MAX_DECIMALS:
+        if (t.decimals or 0) > MAX_DECIMALS:
             raise refuse(f"{t.decimals} decimals", "G1.range")
-        amount = above_zero(Decimal(t.units).scaleb(-t.decimals, CONTEXT), f"an amount in {t.tx_hash}")
         said = {"tx_hash": t.tx_hash, "block": str(t.block), "sender": t.sender, "recipient": t.recipient,
                 "asset": symbols.get(t.token, t.token)}  # fmt: skip
+        if t.decimals is None:
+            said["units"] = str(t.units)
         for line in [line for line in watch if line.covers(t)][:1]:
-            said |= {"subject_id": line.subject_id, "proves": line.proves}
+            said |= {"subject_id": line.subject_id, "proves": line.proves, "asset": line.asset or said["asset"]}
         days.append(t.day)
-        same = {"event_id": f"TRANSFER.ethereum.{t.tx_hash}.{t.place}", "kind": "TRANSFER", "event_date": t.day,
+        same = {"event_id": f"TRANSFER.{t.chain}.{t.tx_hash}.{t.place}", "kind": "TRANSFER", "event_date": t.day,
                 "event_at": t.at, "published_at": t.at, "locator": f"block={t.block} tx={t.tx_hash}"}  # fmt: skip
         rows += [Event(**same, attribute=name, value_text=text, value_raw=text) for name, text in said.items()]
-        rows.append(Event(**same, attribute="amount", value=amount, unit="coin", value_raw=str(t.units)))
+        if t.decimals is not None:
+            amount = above_zero(Decimal(t.units).scaleb(-t.decimals, CONTEXT), f"an amount in {t.tx_hash}")
+            rows.append(Event(**same, attribute="amount", value=amount, unit="coin", value_raw=str(t.units)))
     return page("event", rows, days)
 
 

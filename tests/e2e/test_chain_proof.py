@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from include import pipeline
-from include.core import transfers
+from include.core import cosmos, transfers
 from include.core.clock import parse_instant
 from include.core.errors import ContractError
 from include.core.ethereum import TOKENS
@@ -30,9 +30,14 @@ MAKINA, MILKYWAY = "INCIDENT.makina.2026-01-20", "DISTRIBUTION.milkyway.2026-01-
 HOLDER, TREASURY, USERS = ("0x" + digit * 40 for digit in "123")
 BLOCK, FIRST, ETHER = 24_002_560, 24_001_000, 10**18
 RETURN = "0x" + "ef" * 32
-COLUMNS = "subject_id,proves,kind,tx_hash,token,sender,from_block,to_block,cited_url,note"
-NATIVE = f"{MAKINA},returned_native,native_tx,{RETURN},,,{BLOCK},{BLOCK},https://example.org/return,"
-TOKEN = f"{MILKYWAY},distribution,erc20_from,,{TOKENS['USDC']},{TREASURY},{FIRST},{FIRST + 1999},https://example.org/p,"
+COLUMNS = "subject_id,proves,kind,tx_hash,token,sender,from_block,to_block,chain,decimals,asset,cited_url,note"
+NATIVE = f"{MAKINA},returned_native,native_tx,{RETURN},,,{BLOCK},{BLOCK},,,,https://example.org/return,"
+TOKEN = (
+    f"{MILKYWAY},distribution,erc20_from,,{TOKENS['USDC']},{TREASURY},{FIRST},{FIRST + 1999},,,,https://example.org/p,"
+)
+DENOM = "ibc/498A0751C798A0D9A389AA3691123DADA57DAA4FE165D5C75894505B876BA6E4"
+PAYER, PAID_TO = "osmo1" + "q" * 38, "osmo1" + "p" * 38
+COIN = f"{MILKYWAY},distribution,cosmos_from,,{DENOM},{PAYER},51022000,51922000,osmosis,6,USDC,https://example.org/c,"
 PAID = (60_000_000_000, 32_708_000_001)
 
 
@@ -149,7 +154,7 @@ def test_an_empty_list_of_a_pruned_node_is_not_accepted_as_no_transfers(tmp_path
 def test_an_index_is_another_teller_of_the_same_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node and the index tell both alike; what a contract moved the index alone tells. Its key is stored nowhere."""
     monkeypatch.setenv("ETHERSCAN_API_KEY", "canary-7f3a9c51d2e84b06")
-    within = f"INCIDENT.other,returned_native,internal_tx,{RETURN},,{HOLDER},{BLOCK},{BLOCK},,"
+    within = f"INCIDENT.other,returned_native,internal_tx,{RETURN},,{HOLDER},{BLOCK},{BLOCK},,,,,"
     watch = watched(tmp_path, NATIVE.replace(f"{RETURN},,,", f"{RETURN},,{HOLDER},"), TOKEN, within)
     stamp = {"timeStamp": str(int(RETURNED.timestamp())), "from": HOLDER, "contractAddress": ""}
     ether = stamp | {"blockNumber": str(BLOCK), "hash": RETURN, "to": USERS, "isError": "0"}
@@ -180,6 +185,55 @@ def test_an_index_is_another_teller_of_the_same_chain(tmp_path: Path, monkeypatc
         assert marts(con) == ((920, 920, "proved"), (92708, Decimal("92708.000001"), "supported"))
 
 
+def sent(*units: int) -> bytes:
+    """What a REST node of Osmosis lists of a payer: a payment a transaction, each with a fee, and one that failed."""
+    fee = {"sender": PAYER, "recipient": PAID_TO, "amount": "2500uosmo"}
+    txs = [
+        {"height": str(51_022_033 + n), "txhash": f"{n + 1:064X}", "code": 0 if paid else 5, "timestamp": "2026-01-22T10:01:11Z",
+         "events": [_event("transfer", fee), _event("message", {"msg_index": "0", "sender": PAYER})]
+         + ([_event("transfer", {"msg_index": "0", "amount": f"{paid}{DENOM},7uosmo", "recipient": PAID_TO, "sender": PAYER})]
+            if paid else [])}
+        for n, paid in enumerate((*units, 0))
+    ]  # fmt: skip
+    return json.dumps({"txs": [], "tx_responses": txs, "pagination": None, "total": str(len(txs))}).encode()
+
+
+def _event(kind: str, said: dict[str, str]) -> dict:
+    return {"type": kind, "attributes": [{"key": key, "value": value, "index": True} for key, value in said.items()]}
+
+
+@pytest.mark.parametrize(
+    ("other", "outcome", "payout"),
+    [
+        pytest.param(sent(*PAID), "LANDED", (92708, Decimal("92708.000001"), "supported"), id="two-hosts-agree"),
+        pytest.param(sent(PAID[0]), "LANDED", (92708, None, "unverified"), id="one-host-knows-less"),
+        pytest.param(sent(PAID[0], PAID[1] + 1), "LANDED", (92708, None, "unverified"), id="one-host-differs"),
+        pytest.param(sent(), "G1.empty", (92708, None, "unverified"), id="one-host-has-pruned"),
+    ],
+)
+def test_a_payout_on_osmosis_is_proved_by_two_hosts_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: bytes, outcome: str, payout: tuple
+) -> None:
+    """The line states decimals and the coin's name; fees and failed transactions pay nobody out. Ethereum is not asked."""
+    watch, hosts = watched(tmp_path, COIN, TOKEN), ("osmosis_labs", "osmosis_publicnode")
+    monkeypatch.setenv("CAPMIG_GUESSED", ",".join(hosts))
+    assert len(list(transfers.requests(watch))) == 1
+    sources = [replace(registry()[host], feeds=(cosmos.feed("osmosis", watch),)) for host in hosts]
+    with registered(*sources), Wire(in_turn([answer(sent(*PAID))])) as first, Wire(in_turn([answer(other)])) as second:
+        settings = home(tmp_path, CLOCK, base_urls={hosts[0]: first.url, hosts[1]: second.url})
+        pipeline.land(settings, "curated", "distribution", run_id="curated")
+        taken = [[a.rule or a.outcome for a in pipeline.land(settings, h, "transfers", run_id="r")] for h in hosts]
+        made = built(settings, "proof")
+    assert taken == [["LANDED"], [outcome]]
+    (asked,) = first.heads
+    assert (
+        b"transfer.sender%3D%27" + PAYER.encode() + b"%27+AND+tx.height%3E%3D51022000+AND+tx.height%3C%3D51922000"
+        in asked
+    )
+    with duckdb.connect(str(made.warehouse), read_only=True) as con:
+        assert marts(con)[1] == payout
+
+
 def test_the_shipped_watch_list_names_nothing_and_asks_nothing(tmp_path: Path) -> None:
     """No primary hash or address is established; nothing is invented, and no host is asked."""
     assert transfers.watched(Path(etherscan.__file__).with_name("transfer_watch.csv")) == ()
@@ -200,6 +254,13 @@ def test_the_shipped_watch_list_names_nothing_and_asks_nothing(tmp_path: Path) -
         TOKEN.replace(str(FIRST), "latest"),
         TOKEN.replace(str(FIRST + 1999), str(FIRST + 2000)),
         TOKEN.replace(str(FIRST + 1999), str(FIRST - 1)),
+        TOKEN + ",",
+        COIN.replace(",6,USDC", ",,USDC"),
+        COIN.replace(",6,USDC", ",19,USDC"),
+        COIN.replace(",6,USDC", ",6,"),
+        COIN.replace(PAYER, TREASURY),
+        COIN.replace(DENOM, ""),
+        COIN.replace("osmosis", ""),
     ],
 )
 def test_a_line_that_cannot_be_asked_for_is_refused(tmp_path: Path, line: str) -> None:

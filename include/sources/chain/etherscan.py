@@ -24,7 +24,7 @@ _DIGITS = re.compile(r"\d{1,78}", re.ASCII)
 def requests(watch: tuple[Watched, ...], _: Window) -> Iterator[Request]:
     """The first page of each line that names a sender: the service lists by address."""
     for line in watch:
-        if line.sender:
+        if line.sender and line.kind in ACTIONS:
             contract = [("contractaddress", line.token)] if line.kind == "erc20_from" else []
             yield Request("/v2/api", (
                 ("chainid", "1"), ("module", "account"), ("action", ACTIONS[line.kind]), ("address", line.sender),

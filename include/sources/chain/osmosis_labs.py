@@ -1,0 +1,22 @@
+"""Osmosis by the public node of Osmosis Labs: watched transfers.
+
+Of `transfer_watch.csv` each line on Osmosis is asked for. No probe of this node is on record: its contract is a guess.
+"""
+
+from pathlib import Path
+
+from include.core import cosmos, transfers
+from include.core.source import Source
+
+SOURCE = Source(
+    source_id="osmosis_labs",
+    title="Osmosis by the public node of Osmosis Labs",
+    base_url="https://lcd.osmosis.zone",
+    lineage_root="osmosis",
+    evidence_kind="transcription",
+    rank=6,
+    licence="the chain's state is public; free use of the node within its unstated limits, no licence text found",
+    credit="Osmosis Labs",
+    verified="guessed",
+    feeds=(cosmos.feed("osmosis", transfers.watched(Path(__file__).with_name("transfer_watch.csv"))),),
+)
