@@ -8,7 +8,7 @@ Answers and their paging: `GetTxsEvent` of cosmos.tx.v1beta1.Service, docs.cosmo
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from include.core.parse import instant, member, read_json, refuse
@@ -20,15 +20,6 @@ MOST = 100  # transactions in an answer, by the node's own limit
 _COIN = re.compile(r"(\d{1,78})([a-zA-Z][a-zA-Z0-9/:._-]{2,127})", re.ASCII)
 _HASH = re.compile(r"[0-9A-F]{64}", re.ASCII)
 _WHOLE = re.compile(r"0|[1-9]\d{0,11}", re.ASCII)
-
-
-def feed(chain: str, watch: tuple[Watched, ...]) -> Feed:
-    """A node's feed of the transfers of `chain` that are watched; without a line nothing is asked."""
-    mine = tuple(line for line in watch if line.chain == chain)
-    return Feed(
-        name="transfers", kind="WINDOW", clock="onchain", shape="event", media="json", restates="none",
-        parse=partial(parse, chain, mine), release=Release("UTC247", 1, "01:00"), requests=lambda _: requests(mine),
-    )  # fmt: skip
 
 
 def requests(watch: Iterable[Watched]) -> Iterator[Request]:
@@ -55,6 +46,18 @@ def parse(chain: str, watch: tuple[Watched, ...], payload: Payload) -> Parsed:
     if not parsed.rows:
         raise refuse("nothing was moved", "G1.empty")
     return parsed
+
+
+def feed(chain: str, watch: tuple[Watched, ...], read: Callable = parse) -> Feed:
+    """A node's feed of what is watched on `chain`; without a line nothing is asked.
+
+    `read` is `parse` under a source file's own name: a feed belongs to the folder of its parser.
+    """
+    mine = tuple(line for line in watch if line.chain == chain)
+    return Feed(
+        name="transfers", kind="WINDOW", clock="onchain", shape="event", media="json", restates="none",
+        parse=partial(read, chain, mine), release=Release("UTC247", 1, "01:00"), requests=lambda _: requests(mine),
+    )  # fmt: skip
 
 
 def _transfers(chain: str, watch: tuple[Watched, ...], tx: object, payload: Payload) -> Iterator[Transfer]:

@@ -6,7 +6,14 @@ Of `transfer_watch.csv` each line on Osmosis is asked for. No probe of this node
 from pathlib import Path
 
 from include.core import cosmos, transfers
-from include.core.source import Source
+from include.core.shapes import Parsed
+from include.core.source import Payload, Source
+
+
+def parse(chain: str, watch: tuple[transfers.Watched, ...], payload: Payload) -> Parsed:
+    """What a list of transactions tells. Raises `ContractError`."""
+    return cosmos.parse(chain, watch, payload)
+
 
 SOURCE = Source(
     source_id="osmosis_labs",
@@ -18,5 +25,5 @@ SOURCE = Source(
     licence="the chain's state is public; free use of the node within its unstated limits, no licence text found",
     credit="Osmosis Labs",
     verified="guessed",
-    feeds=(cosmos.feed("osmosis", transfers.watched(Path(__file__).with_name("transfer_watch.csv"))),),
+    feeds=(cosmos.feed("osmosis", transfers.watched(Path(__file__).with_name("transfer_watch.csv")), parse),),
 )
