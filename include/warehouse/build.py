@@ -241,7 +241,7 @@ def run_dbt(build: Build, args: list[str], *, threads: int, on_node=None) -> lis
     parsed = build.path.parent / "cache" / f"project-{project[:16]}.msgpack"
     os.environ |= {"CAPMIG_BUILD_DIR": str(build.path), "CAPMIG_THREADS": str(threads), "DO_NOT_TRACK": "1"}
     common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target),
-              "--log-path", str(build.path / "logs"), "--quiet", "--log-level", "none",
+              "--log-path", str(build.path / "logs"), "--no-write-json", "--quiet", "--log-level", "none",
               "--log-level-file", "info"]  # fmt: skip
     events = [lambda event: on_node(event.data) if on_node and event.info.name == "NodeFinished" else None]
     try:
