@@ -14,11 +14,12 @@ import os
 import re
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -263,18 +264,21 @@ class _Landing:
         source_id, feed, sha = self.source.source_id, self.feed, spool.sha256
         attempt = attempt_of(outcome="LANDED", sha256=sha, n_bytes=spool.n_bytes, parser_version=feed.parser_version,
                              **self.base, **facts)  # fmt: skip
-        try:
-            body = self._sniffed(spool, attempt.encoding)
-        except ContractError as error:
-            self.store.put(source_id, feed.name, spool, rejected=True)
-            return self._refused(attempt, error)
-        path = self.store.put(source_id, feed.name, spool)
-        try:
-            n_rows = self._rows(attempt, path, body)
-            if n_rows < feed.min_rows and not (n_rows == 0 and feed.empty_ok):
-                raise ContractError(f"{n_rows} rows where at least {feed.min_rows} are due", rule="G1.empty", action="")
-        except ContractError as error:
-            return self._refused(attempt, error)
+        with spool.path.open("rb") as wire:
+            pieces = inflating(wire, attempt.encoding, feed.max_bytes)
+            try:
+                body = self._sniffed(pieces)
+            except ContractError as error:
+                self.store.put(source_id, feed.name, spool, rejected=True)
+                return self._refused(attempt, error)
+            self.store.put(source_id, feed.name, spool)
+            try:
+                n_rows = self._rows(attempt, body, pieces)
+                if n_rows < feed.min_rows and not (n_rows == 0 and feed.empty_ok):
+                    raise ContractError(f"{n_rows} rows where at least {feed.min_rows} are due", rule="G1.empty",
+                                        action="")  # fmt: skip
+            except ContractError as error:
+                return self._refused(attempt, error)
         outcome = "UNCHANGED" if sha in self.known else "LANDED" if n_rows else "EMPTY_OK"
         self.known.add(sha)
         self.batch.append(replace(attempt, outcome=outcome, n_rows=n_rows))
@@ -285,20 +289,18 @@ class _Landing:
         """Whether a payload that was taken has been found to be refused since."""
         return self.part is not None and self.part.torn
 
-    def _sniffed(self, spool: disk.Spool, encoding: str) -> bytes:
-        """The whole body behind its encoding, found to be of the feed's medium; of a columnar feed its beginning."""
-        with spool.path.open("rb") as wire:
-            pieces = inflating(wire, encoding, self.feed.max_bytes)
-            body = next(pieces, b"") if self.part else b"".join(pieces)
+    def _sniffed(self, pieces: Iterator[bytes]) -> bytes:
+        """The whole body, found to be of the feed's medium; of a columnar feed its first piece."""
+        body = next(pieces, b"") if self.part else b"".join(pieces)
         sniff(body, self.feed.media)
         if not self.part and self.feed.max_bytes <= ORDINARY_BYTES:
             bounded(body)
         return body
 
-    def _rows(self, attempt: Attempt, path: Path, body: bytes) -> int:
+    def _rows(self, attempt: Attempt, body: bytes, rest: Iterator[bytes]) -> int:
         """Parse one payload, and keep what it says for the derivation. Returns how many rows it has."""
         if self.part:
-            return self.part.add(attempt, path)
+            return self.part.add(attempt, chain([body], rest))
         page = self.feed.parse(Payload(body=body, seen_at=parse_instant(attempt.seen_at), sha256=attempt.sha256))
         aside = self.store.incoming(self.source.source_id, self.feed.name)
         said = runs.digest(self.source, self.feed, attempt, page, aside, self.room)

@@ -170,22 +170,24 @@ class Part:
         self._file: RowFile | None = None
         self._held: list[tuple[list[tuple[Attempt, int]], pa.RecordBatch]] = []
 
-    def add(self, attempt: Attempt, path: Path) -> int:
-        """Take one payload in; returns its number of records. `ContractError` at once or by `finish`: it is refused."""
+    def add(self, attempt: Attempt, body: Iterable[bytes]) -> int:
+        """Take the pieces of one payload in; returns its number of records.
+
+        `ContractError` at once or by `finish`: it is refused.
+        """
         if said := self._read.get(_key(attempt)):
             return said.n
         said = self._read[_key(attempt)] = _Reading(attempt)
         try:
-            with path.open("rb") as wire:
-                for some in self.feed.parse.records(inflating(wire, attempt.encoding, self.feed.max_bytes)):
-                    if self._loose and _seen_as(attempt) != _seen_as(self._loose[0][0].attempt):
-                        self._settle()
-                    self._loose.append((said, some))
-                    said.n += some.count
-                    if sum(len(waits.text) for _, waits in self._loose) >= BLOCK or self.feed.follow:
-                        self._settle()
-                    if said.error:
-                        raise said.error
+            for some in self.feed.parse.records(body):
+                if self._loose and _seen_as(attempt) != _seen_as(self._loose[0][0].attempt):
+                    self._settle()
+                self._loose.append((said, some))
+                said.n += some.count
+                if sum(len(waits.text) for _, waits in self._loose) >= BLOCK or self.feed.follow:
+                    self._settle()
+                if said.error:
+                    raise said.error
         except ContractError as error:
             self._refuse(said, error)
             self._loose = [one for one in self._loose if one[0] is not said]
@@ -434,7 +436,8 @@ def _part_again(store: Store, source: Source, feed: Feed, attempts: list[Attempt
     wanted = {a.sighting() for a in attempts}
     for attempt in store.attempts(source.source_id, feed.name):
         if attempt.outcome in ACCEPTED and attempt.sighting() in wanted:
-            part.add(attempt, store.checked(attempt))
+            with store.checked(attempt).open("rb") as wire:
+                part.add(attempt, inflating(wire, attempt.encoding, feed.max_bytes))
     return part
 
 
