@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -86,7 +87,11 @@ def landing(home: Path) -> None:
             floor = 0.0
             for kind in kinds:
                 command = [sys.executable, "-m", "tests.bench.workloads", f"{kind}_{name}", base, str(home / kind)]
-                cpu = _line(kind, [measure(command) for _ in range(RUNS)], floor)
+                figures = []
+                for _ in range(RUNS):
+                    figures.append(measure(command))
+                    shutil.rmtree(home / kind)
+                cpu = _line(kind, figures, floor)
                 floor = floor or cpu
 
 

@@ -9,7 +9,6 @@ floor_* is download and DuckDB, ours_* the warehouse's own landing, pandas_* and
 
 import gzip
 import os
-import shutil
 import sys
 import urllib.request
 from datetime import UTC, datetime
@@ -162,6 +161,5 @@ def position(i: int) -> str:
 if __name__ == "__main__":
     kind, _, workload = sys.argv[1].partition("_")
     target = Path(sys.argv[3])
-    shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     {"floor": floor, "pandas": pandas, "dlt": dlt, "ours": ours}[kind](workload, sys.argv[2], target)
