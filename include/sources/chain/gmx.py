@@ -1,8 +1,9 @@
 """GMX v2 on Arbitrum: open interest of the pools' traders, long and short apart, in US dollars.
 
 A pool is the other side of every trader, so long and short need not be equal, and their sum is no open interest.
-Integers are dollars scaled by 1e30; what is finer than 1e-18 dollars is cut off. Each market's pools are added up, side
-by side. Funding is paid by one side to the other at two rates and has no single series here.
+Integers are dollars scaled by 1e30; what is finer than 1e-18 dollars is cut off. Each market's listed pools are added
+up, side by side; the list may also say of a pool that it is disabled, and mostly does not. Funding is paid by one side
+to the other at two rates and has no single series here.
 """
 
 import re
@@ -26,7 +27,7 @@ def parse(payload: Payload) -> Parsed:
     sides: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for token, item in sorted(pools.items()):
         found = _MARKET.fullmatch(member(item, "name", str))
-        if found and found[1] in ASSETS and member(item, "isDisabled", bool) is False:
+        if found and found[1] in ASSETS and member(item, "isListed", bool) and not item.get("isDisabled"):
             for side, key in SIDES:
                 sides.setdefault((found[1], side), []).append((token, member(item, key, str)))
     if not sides:
