@@ -1,6 +1,7 @@
 """Bybit v5, USDT perpetuals: open interest of a day in coins, and funding every eight hours. Errors come with HTTP 200.
 
-Every number is text, stamps too. Open interest of linear contracts is in coins, by the venue's own count.
+Every number is text, stamps too. Open interest of linear contracts is in coins, longs and shorts added up, so that each
+contract counts twice; since 2026 the single side stands beside it.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ def parse_interest(payload: Payload) -> Parsed:
     for item in result["list"]:
         raw, event_at = member(item, "openInterest", str), epoch_ms(member(item, "timestamp", str))
         value = at_least_zero(raw, f"openInterest of {asset}")
+        if (side := item.get("singleOpenInterest")) and abs(2 * number(side) - value) > 1:
+            raise refuse(f"openInterest of {asset} is not twice the single side", "G1.identity")
         rows.append(
             reading(payload, f"OI.BYBIT.{asset}", value, "coin", raw, event_at, f"timestamp={item['timestamp']}")
         )
