@@ -1,11 +1,11 @@
 """OKX USDT swaps: open interest a day, funding every eight hours, and liquidation orders of the last hours.
 
 Errors come with HTTP 200 and a `code` other than "0". A liquidation's dollars are contracts x coins a contract x
-bankruptcy price. The service keeps them for some hours to a week and lists no other venue's: what is landed is what was
-observed here since the first landing, never a market's total.
+bankruptcy price. They are kept for some hours to a week: what is landed is what was observed here, no market's total.
 """
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -18,6 +18,7 @@ from include.core.source import Feed, Payload, Release, Request, Source, Window
 # Coins a contract, by the venue's instrument list. Every page of open interest states both, and is held against it.
 CONTRACT = {"BTC": Decimal("0.01"), "ETH": Decimal("0.1"), "SOL": Decimal(1)}
 PAGE = 100  # rows an answer holds at most, newest first
+DAY = timedelta(days=1)
 
 
 def _data(body: bytes, *, may_be_empty: bool = False) -> list:
@@ -40,15 +41,17 @@ def _asset(item: object) -> str:
 
 
 def parse_interest(asset: str, payload: Payload) -> Parsed:
-    """Rows `[ts, contracts, coins, dollars]` of one swap. Raises `ContractError`."""
+    """Rows `[ts, contracts, coins, dollars]`: stamped as a day begins, moving until it ends, a reading of its end."""
     rows = []
     for item in _data(payload.body):
         if len(member(item, None, list)) < 4:
             raise refuse(f"{len(item)} cells where stamp, contracts, coins and dollars are due", "G1.columns")
-        event_at = epoch_ms(member(item[0], None, str))
+        event_at = epoch_ms(member(item[0], None, str), every_hours=24) + DAY
         contracts, coins = (at_least_zero(member(cell, None, str), asset) for cell in item[1:3])
         if abs(CONTEXT.multiply(contracts, CONTRACT[asset]) - coins) > coins * Decimal("0.001"):
             raise refuse(f"a contract of {asset} is not {CONTRACT[asset]} coins", "G1.identity")
+        if event_at - DAY <= payload.seen_at < event_at:
+            continue  # the day lasts
         for at, family, unit in ((2, "OI", "coin"), (3, "OI_USD", "usd")):
             raw = member(item[at], None, str)
             rows.append(reading(payload, f"{family}.OKX.{asset}", at_least_zero(raw, f"{family} of {asset}"), unit, raw,
@@ -68,11 +71,7 @@ def parse_funding(payload: Payload) -> Parsed:
 
 
 def parse_liquidations(payload: Payload) -> Parsed:
-    """Forced orders in US dollars by the side of the position that was closed. Raises `ContractError`.
-
-    An order is named by instrument, side, instant and bankruptcy price; orders of one side and millisecond at several
-    prices are one observation. No order in the span is an empty answer.
-    """
+    """Forced orders in US dollars by the side that was closed; one side and millisecond are one observation."""
     orders: dict[tuple[str, str, datetime], dict[str, str]] = {}
     for group in _data(payload.body, may_be_empty=True):
         asset = _asset(group)
@@ -101,10 +100,11 @@ def _dollars(asset: str, sizes: dict[str, str]) -> Decimal:
 
 
 def interest(asset: str, window: Window) -> list[Request]:
-    """Daily open interest of one swap, 90 days a call."""
-    path, fixed = "/api/v5/rubik/stat/contracts/open-interest-history", (("instId", f"{asset}-USDT-SWAP"),)
-    spans = ((("begin", str(start)), ("end", str(end)), ("limit", str(PAGE))) for start, end in window.slices(90))
-    return [Request(path, (*fixed, ("period", "1D"), *span)) for span in spans]
+    """UTC days of one swap, 90 a call, from the one that ends as the window begins; both bounds are exclusive."""
+    path = "/api/v5/rubik/stat/contracts/open-interest-history"
+    fixed = (("instId", f"{asset}-USDT-SWAP"), ("period", "1Dutc"), ("limit", str(PAGE)))
+    slices = replace(window, start=window.start - DAY, end=window.end - DAY).slices(90)
+    return [Request(path, (*fixed, ("begin", str(start - 1)), ("end", str(end + 1)))) for start, end in slices]
 
 
 def funding(window: Window) -> list[Request]:
@@ -136,11 +136,12 @@ _COMMON = {"clock": "derivatives", "shape": "observation", "media": "json", "res
            "release": Release("UTC247", 1, "00:05")}  # fmt: skip
 SOURCE = Source(
     source_id="okx", title="OKX USDT swaps: open interest, funding, liquidation orders", base_url="https://www.okx.com",
-    lineage_root="okx", evidence_kind="measurement", rank=1,
-    licence="OKX API terms of use", credit="OKX", verified="documented",
+    lineage_root="okx", evidence_kind="measurement", rank=1, licence="OKX API terms of use", credit="OKX",
+    verified="documented",
     feeds=(
         *(Feed(name=f"open_interest_{asset.lower()}", kind="WINDOW", parse=partial(parse_interest, asset),
-               requests=partial(interest, asset), every_s=6 * 3600, history_days=10, **_COMMON) for asset in CONTRACT),
+               requests=partial(interest, asset), every_s=6 * 3600, history_days=10, parser_version="2", **_COMMON)
+          for asset in CONTRACT),
         Feed(name="funding", kind="WINDOW", parse=parse_funding, requests=funding, every_s=4 * 3600, history_days=10,
              first_history_days=89, **_COMMON),
         Feed(name="liquidations", kind="SNAPSHOT", parse=parse_liquidations, requests=liquidations, follow=next_page,
