@@ -23,11 +23,11 @@ from include.core.source import Feed, Payload, Release, Request, Source
 FUNDS = {"IBIT": ("BTC", 333011, "iShares-Bitcoin-Trust-ETF"), "ETHA": ("ETH", 337614, "iShares-Ethereum-Trust-ETF")}
 WORKBOOK, HOLDINGS = "1521942788811.ajax", "1467271812596.ajax"  # components of the site, the same for every product
 ABSENT = frozenset({"", "-", "--"})
-POINTS = {"SHARES": "sharesOutstanding", "NAV": "navAmount"}
+POINTS = {"sharesOutstanding": "SHARES", "navAmount": "NAV"}
 UNITS = {"SHARES": "share", "NAV": "usd", "HOLDING": "coin"}
 _SS = "{urn:schemas-microsoft-com:office:spreadsheet}"
 _BARE_AMPERSAND = re.compile(r"&(?!(?:[A-Za-z]+|#\d+|#x[0-9A-Fa-f]+);)")
-_POINTS = re.compile(r'"fundNav":\s*\{[^{}]*"dataPointsByNameMap":\s*(?=\{)')
+_POINT = re.compile(r'"(sharesOutstanding|navAmount)":\s*(?=\{)')
 
 
 def parse_workbook(ticker: str, payload: Payload) -> Parsed:
@@ -73,20 +73,20 @@ def parse_holdings(ticker: str, payload: Payload) -> Parsed:
 
 
 def parse_page(ticker: str, payload: Payload) -> Parsed:
-    """The data that the product page embeds: `fundNav.dataPointsByNameMap`, entity-encoded within the mark-up."""
+    """The two data points that the product page embeds, entity-encoded or not, some of their places without a figure.
+    Each has its own day: the net asset value may be a session ahead of the shares, or behind them."""
     text = unescape(decode(payload.body, "utf-8"))
-    places = [_object_at(text, found.end()) for found in _POINTS.finditer(text)]
-    if not places or any(place != places[0] for place in places):
-        raise refuse(f"{len(places)} places hold the fund's data", "G1.conflict" if places else "G1.layout")
-    points = {family: member(places[0], name, dict) for family, name in POINTS.items()}
-    days = {_session(member(point, "formattedAsOfDate", str), payload) for point in points.values()}
-    if len(days) != 1:
-        raise refuse("shares and net asset value are of different days", "G1.date")
-    said = {family: member(point, "formattedValue", str).strip().removeprefix("$") for family, point in points.items()}
-    return _one_day(ticker, days.pop(), said)
+    points = [(POINTS[found[1]], _object_at(text, found.end())) for found in _POINT.finditer(text)]
+    said = [(family, point.get("formattedAsOfDate"), point.get("formattedValue")) for family, point in points]
+    told = [(family, at, raw) for family, at, raw in said if isinstance(at, str) and isinstance(raw, str)]
+    if {family for family, *_ in told} != set(POINTS.values()):
+        raise refuse(f"{len(told)} places hold the fund's data", "G1.layout")
+    cells = [(_session(at, payload), {family: raw.strip().removeprefix("$")}) for family, at, raw in told]
+    rows = [row for session, cell in cells for row in _one_day(ticker, session, cell).rows]
+    return page("observation", rows, [session for session, _ in cells])
 
 
-def _object_at(text: str, start: int) -> object:
+def _object_at(text: str, start: int) -> dict:
     """The JSON object that begins at `start`; its end is where the braces outside of texts close."""
     depth, quoted, escaped = 0, False, False
     for at in range(start, len(text)):
@@ -126,9 +126,9 @@ def _one_day(ticker: str, event_date: date, cells: dict[str, str]) -> Parsed:
 def _feed(kind: str, ticker: str, media: str, parse: Callable, rank: int, request: Request) -> Feed:
     return Feed(
         name=f"{kind}_{ticker.lower()}", kind="WINDOW", clock="etf_flows", shape="observation", media=media,
-        parse=partial(parse, ticker), restates="window", release=Release("NYSE", 1, "12:00", "America/New_York"),
-        calendar="NYSE", revises=True, rank=rank, every_s=50 * 60, requests=lambda window: [request],
-        expects=(f"SHARES.{FUNDS[ticker][0]}.{ticker}",) if kind == "fund" else (),
+        parse=partial(parse, ticker), restates="none" if kind == "page" else "window", calendar="NYSE", revises=True,
+        release=Release("NYSE", 1, "12:00", "America/New_York"), rank=rank, every_s=50 * 60,
+        requests=lambda window: [request], expects=(f"SHARES.{FUNDS[ticker][0]}.{ticker}",) if kind == "fund" else (),
     )  # fmt: skip
 
 
