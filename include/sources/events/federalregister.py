@@ -32,7 +32,7 @@ STATES = {
 }
 _FILE = re.compile(r"\bSR-[A-Za-z0-9]+-\d{4}-\d{1,4}\b", re.ASCII)
 _RELEASE = re.compile(r"\b34-\d{5,6}\b", re.ASCII)
-_NUMBER = re.compile(r"[A-Z]?\d{1,4}-\d{4,6}", re.ASCII)
+_NUMBER = re.compile(r"([A-Z]\d-)?[A-Z]?\d{1,4}-\d{4,6}", re.ASCII)  # C1-2026-16628 corrects the print of 2026-16628
 
 
 def requests(window: Window) -> Iterator[Request]:
@@ -76,8 +76,10 @@ def parse(payload: Payload) -> Parsed:
 
 def _states(item: dict, published: date) -> Iterator[Event]:
     title, number = member(item, "title", str), member(item, "document_number", str)
-    if not _NUMBER.fullmatch(number):
+    if not (found := _NUMBER.fullmatch(number)):
         raise refuse(f"not a document number: {number[:40]!r}", "G1.token")
+    if found[1]:
+        return  # what was printed is put right or printed again: no state of the filing
     dockets = " ".join(member(docket, None, str) for docket in member(item, "docket_ids", list))
     release = next(iter(_RELEASE.findall(dockets)), "")
     said = {
