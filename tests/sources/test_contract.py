@@ -455,6 +455,9 @@ def test_windows_become_the_requests_that_the_services_know() -> None:
         "startTime": 1767052800000,
         "endTime": 1767225599999,
     }
+    (workbook,) = registry()["ishares"].feed("fund_etha").requests(window)
+    assert workbook.path.endswith("/get-fund-document")  # the address of the file since 2026
+    assert {("portfolioId", "337614"), ("component", "fundDownload")} <= set(workbook.params)
 
 
 def test_a_full_page_of_funding_is_followed_from_its_last_row() -> None:

@@ -1,8 +1,8 @@
 """iShares: shares outstanding, net asset value and coins of IBIT and ETHA, from the issuer's own files.
 
 Three feeds a fund say the same: the workbook (all sessions), the holdings file (the newest one, with the coins) and the
-product page (the newest one), believed in that order. A page in place of a file has been served for weeks and is
-refused. Shares come in baskets of 40,000: another change is labelled by the gate (`G5.basket`), and not refused.
+product page (the newest one), believed in that order. The files left their `….ajax` addresses in 2026: a page is served
+there in their place, and refused. Shares come in baskets of 40,000: another change is labelled (`G5.basket`).
 """
 
 import re
@@ -20,8 +20,8 @@ from include.core.parse import above_zero, columns, day, decode, member, not_aft
 from include.core.shapes import Observation, Parsed
 from include.core.source import Feed, Payload, Release, Request, Source
 
-FUNDS = {"IBIT": ("BTC", 333011, "iShares-Bitcoin-Trust-ETF"), "ETHA": ("ETH", 337614, "iShares-Ethereum-Trust-ETF")}
-WORKBOOK, HOLDINGS = "1521942788811.ajax", "1467271812596.ajax"  # components of the site, the same for every product
+FUNDS = {"IBIT": ("BTC", 333011, "ishares-bitcoin-trust-etf"), "ETHA": ("ETH", 337614, "ishares-ethereum-trust-etf")}
+DOCUMENT = "/varnish-api/blk-one01-product-data/product-data/api/v1/get-fund-document"
 ABSENT = frozenset({"", "-", "--"})
 POINTS = {"sharesOutstanding": "SHARES", "navAmount": "NAV"}
 UNITS = {"SHARES": "share", "NAV": "usd", "HOLDING": "coin"}
@@ -134,17 +134,17 @@ def _feed(kind: str, ticker: str, media: str, parse: Callable, rank: int, reques
 
 def _feeds(ticker: str) -> list[Feed]:
     _, product, name = FUNDS[ticker]
-    root = f"/us/products/{product}"
-    book = (("fileType", "xls"), ("fileName", f"{name}_fund"), ("dataType", "fund"))
-    held = (("fileType", "csv"), ("fileName", f"{ticker}_holdings"), ("dataType", "fund"))
-    return [_feed("fund", ticker, "xml", parse_workbook, 3, Request(f"{root}/fund/{WORKBOOK}", book)),
-            _feed("holdings", ticker, "csv", parse_holdings, 2, Request(f"{root}/fund/{HOLDINGS}", held)),
-            _feed("page", ticker, "html", parse_page, 1, Request(f"{root}/{name.lower()}"))]  # fmt: skip
+    site = (("appType", "PRODUCT_PAGE"), ("appSubType", "ISHARES"), ("targetSite", "us-ishares"), ("locale", "en_US"),
+            ("portfolioId", str(product)), ("userType", "individual"))  # fmt: skip
+    book, held = (Request(DOCUMENT, (*site, ("component", part))) for part in ("fundDownload", "holdings"))
+    return [_feed("fund", ticker, "xml", parse_workbook, 3, book),
+            _feed("page", ticker, "html", parse_page, 1, Request(f"/us/individual/products/{product}/{name}")),
+            _feed("holdings", ticker, "csv", parse_holdings, 2, held)]  # fmt: skip
 
 
 SOURCE = Source(
     source_id="ishares", title="iShares: shares, net asset value and coins of IBIT and ETHA", verified="documented",
-    base_url="https://www.ishares.com", lineage_root="issuer", evidence_kind="origin", rank=0,
+    base_url="https://www.blackrock.com", lineage_root="issuer", evidence_kind="origin", rank=0,
     licence="issuer's terms: files are for own use; derived figures are stored", credit="BlackRock iShares",
     feeds=tuple(feed for ticker in FUNDS for feed in _feeds(ticker)),
 )  # fmt: skip
