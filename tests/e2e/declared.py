@@ -1,6 +1,7 @@
 """A warehouse of a test's own: sources that the test declares beside the shipped ones, landed and built by the real path."""
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -17,6 +18,7 @@ from include.sources import registry
 from include.warehouse import build as builds
 
 MILLION = 6
+CACHE = Path()  # the build cache of the pack's warehouse: the parsed project and the calendars
 Cell = tuple[str, date, str]  # series, day, printed text; an empty text is a row without a figure
 
 
@@ -78,17 +80,19 @@ def land_curated(settings: Settings) -> None:
         pipeline.land(settings, "curated", feed, run_id="curated")
 
 
-def built(settings: Settings, name: str, as_of: datetime | None = None) -> builds.Build:
-    """Ledger and marts as known at `as_of`, or at the clock."""
+def built(settings: Settings, name: str, as_of: datetime | None = None, *, only: tuple[str, ...] = ()) -> builds.Build:
+    """Ledger and marts as known at `as_of`, or at the clock: all, or `only` these with everything that they read."""
     made = builds.prepare(settings.home, list(registry().values()), run_id=f"run-{name}", clock=settings.clock,
                           as_of=as_of, tables=pipeline._tables(settings.home))  # fmt: skip
     builds.run_dbt(made, ["build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test",
-                          "--exclude", "path:models/ops"], threads=2)  # fmt: skip
+                          "--exclude", "path:models/ops", *(["--select", *(f"+{mart}" for mart in only)] if only else [])],
+                   threads=2)  # fmt: skip
     return made
 
 
 def home(path: Path, clock: datetime, **settings: object) -> Settings:
     """A fresh warehouse at `path` whose clock stands at `clock`."""
     path.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(CACHE, path / "build" / "cache", dirs_exist_ok=True)
     (path / "clock").write_text(iso(clock), encoding="utf-8")
     return Settings(warehouse_home=path, clock=clock, **settings)

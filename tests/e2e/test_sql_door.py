@@ -366,7 +366,7 @@ def test_a_file_opened_directly_is_shared_in_a_process_until_it_is_closed(home: 
         assert third.execute(newest).fetchone() == after
 
 
-@pytest.mark.parametrize("args", [["sql", "select * from marts.fct_observation"], ["brief"], ["status"],
+@pytest.mark.parametrize("args", [["sql", "select * from marts.fct_observation limit 1000"], ["brief"], ["status"],
                                   ["sql", "--format", "csv", "select * from marts.fct_observation"], ["sql", "select 1"],
                                   ["why", "etf_flow", "BTC", "2026-01-22"]])  # fmt: skip
 def test_a_pipe_that_is_cut_ends_it_quietly(pack_home: Path, args: list[str]) -> None:

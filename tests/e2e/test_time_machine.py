@@ -131,14 +131,16 @@ def _write(con: duckdb.DuckDBPyConnection, out: Path, home: Path, shape: str, ke
     cell = ", ".join(("source_id", *CELL_KEYS.get(shape, ())))
     first = f", first_seen = min(first_seen) over (partition by {cell}) as is_first" if shape in CELL_KEYS else ""
     names = ", ".join("least(last_seen, $at) as last_seen" if n == "last_seen" else n for n in SCHEMAS[shape].names)
+    con.execute(
+        f"create table kept_{shape} as "
+        f"with {shape}_row as (select *{first} from read_parquet('{home}/rows/{shape}/*/*.parquet')) "
+        f"select {names} from {shape}_row where {kept}", {"at": at},
+    )  # fmt: skip
     for folder in (home / "rows" / shape).iterdir():
-        source_id, feed = folder.name.split("__", 1)
         target = out / "rows" / shape / folder.name
         target.mkdir(parents=True)
         table = con.execute(
-            f"with {shape}_row as (select *{first} from read_parquet('{home}/rows/{shape}/*/*.parquet')) "
-            f"select {names} from {shape}_row where source_id = $source and feed = $feed and {kept}",
-            {"at": at, "source": source_id, "feed": feed},
+            f"from kept_{shape} where source_id = $1 and feed = $2", folder.name.split("__", 1)
         ).to_arrow_table()
         pq.write_table(table.cast(SCHEMAS[shape]), target / "0.parquet")
         (target / "index").write_text("0.parquet\n")
