@@ -32,7 +32,7 @@ run: $(VENV)/runtime.stamp  ## install if needed, land the bundled record throug
 	@$(BIN)/capmig run
 
 test: $(VENV)/dev.stamp  ## install the development lock, and packages.txt where it may, and run every test
-	@MISSING_SYSTEM_PACKAGES="$$(sh tests/system_packages.sh)" $(BIN)/python -m pytest -n auto --dist loadfile --durations=15
+	@MISSING_SYSTEM_PACKAGES="$$(sh tests/system_packages.sh)" $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations=15
 
 up: $(VENV)/runtime.stamp  ## start a local Airflow on live sources: all components, UI on 127.0.0.1:PORT
 	@WAREHOUSE_HOME=$(LIVE_HOME) $(BIN)/python -m include.orchestration.local up $(PORT)

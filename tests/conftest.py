@@ -3,9 +3,17 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of few tests first: those are the long ones, and none should be left for one worker at the end."""
+    n_tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: n_tests[item.path])
 
 
 @pytest.fixture(autouse=True)

@@ -118,7 +118,9 @@ def test_the_services_publish_into_postgres(compose: dict, pack_home: Path, tmp_
     """Airflow on PostgreSQL, four components with their own entry point, secrets and health checks: a run of build_warehouse
     builds what has landed, checks it, publishes it, and brings it into the marts' PostgreSQL, where a reader only reads."""
     home = tmp_path / "warehouse"
-    shutil.copytree(pack_home, home, ignore=shutil.ignore_patterns("build", "serve", "journal", "airflow", "ready"))
+    shutil.copytree(
+        pack_home, home, ignore=shutil.ignore_patterns("run-*", "asof", "dbt", "serve", "journal", "airflow", "ready")
+    )
     with postgres.server() as metadata, postgres.server() as marts:
         place = Place(compose, tmp_path, home, {"metadata": metadata, "marts": marts})
         place.databases()

@@ -3,6 +3,7 @@
 import email
 import json
 import logging
+import shutil
 import socketserver
 import subprocess
 import sys
@@ -155,8 +156,11 @@ def test_a_landing_that_failed_is_told_once_and_again_when_it_is_mended(
 
 
 @pytest.mark.timeout(600)
-def test_a_refused_publish_is_told(hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_publish_is_told(
+    hook: Hook, pack_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A warehouse into which nothing landed may not be published; the gate's refusal reaches the webhook, once."""
+    shutil.copytree(pack_home / "build" / "cache", tmp_path / "build" / "cache")
     monkeypatch.setenv("WAREHOUSE_HOME", str(tmp_path))
     monkeypatch.setenv("CAPMIG_ALERT_WEBHOOK", hook.url)
     (run,) = once(load(), ("build_warehouse", {}))

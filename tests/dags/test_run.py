@@ -61,7 +61,8 @@ def test_another_failure_ends_the_run_in_one_line(home: Path, monkeypatch: pytes
 
 @pytest.mark.timeout(900)
 def test_a_run_publishes_and_the_next_changes_nothing(home: Path) -> None:
-    """`capmig run` twice: every DAG, the gate and the publish; then the same version, and no payload more."""
+    """`capmig run` twice: every DAG, the gate and the publish; then the same version, and no payload more. Every
+    recorded instant is the pack's, not the machine's."""
     first = capmig(home, "run")
     assert first.returncode == 0, first.stderr
     assert "published now" in first.stdout and (home / "serve" / "warehouse.duckdb").is_file()
@@ -73,6 +74,8 @@ def test_a_run_publishes_and_the_next_changes_nothing(home: Path) -> None:
     assert "LANDED nothing new" in again.stdout and "unchanged: same inputs, same hash" in again.stdout
     assert sorted(p.name for p in (home / "serve").glob("v*")) == versions
     assert sorted((home / "landing" / "raw").rglob("*")) == raw
+    attempts = [a for s, f in feeds() for a in Store(home).attempts(s.source_id, f.name)]
+    assert {a.recorded_at[:19] for a in attempts} == {PACK_CLOCK.isoformat()[:19]}
     assert "Traceback" not in first.stdout + first.stderr + again.stdout + again.stderr
     assert _running(home) == []
 
@@ -101,11 +104,3 @@ def _running(home: Path) -> list[str]:
             except OSError:
                 continue
     return found
-
-
-def test_the_pack_clock_is_the_runs_clock(home: Path) -> None:
-    """Every recorded instant of a replayed landing is the pack's, not the machine's."""
-    with session(load, live=False) as settings:
-        run_once(settings, progress=lambda _: None, only=("land__curated",))
-    attempts = [a for s, f in feeds("curated") for a in Store(home).attempts(s.source_id, f.name)]
-    assert {a.recorded_at[:19] for a in attempts} == {PACK_CLOCK.isoformat()[:19]}

@@ -217,7 +217,8 @@ def _code(path: Path) -> str:
     texts = {kind: [p.read_text(encoding="utf-8") for p in (path.parents[1] / kind).glob("*.yaml")]
              for kind in ("charts", "datasets")}  # fmt: skip
     shown = [t for t in texts["charts"] if yaml.safe_load(t)["uuid"] in path.read_text(encoding="utf-8")]
-    return "".join(t for t in texts["datasets"] if any(yaml.safe_load(t)["uuid"] in chart for chart in shown))
+    named = {yaml.safe_load(t)["uuid"]: t for t in texts["datasets"]}
+    return "".join(t for uuid, t in named.items() if any(uuid in chart for chart in shown))
 
 
 def test_no_test_is_switched_off(manifest: dict) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from include import connect, pipeline
+from include import connect
 from include.replay import PACK_CLOCK
 from include.settings import Settings
-from tests.e2e.test_time_machine import base, built, take_in
+from tests.e2e.declared import built
+from tests.e2e.test_time_machine import base, take_in
 from tests.e2e.vintages import Saved, pages
 
 EVENTS = {
@@ -96,14 +97,14 @@ def test_the_bank_of_japan_decided_on_a_partial_total(pack_home: Path) -> None:
 def before_and_after(pack_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[tuple], list[tuple]]:
     """All features of a landing, and of the same landing after a stranger's dated pages of the Ether table came in."""
     settings = base(pack_home, tmp_path_factory.mktemp("features"))
-    return features_of(settings, "run-before", []), features_of(settings, "run-after", pages())
+    return features_of(settings, "before", []), features_of(settings, "after", pages())
 
 
 def features_of(settings: Settings, run_id: str, late: list[Saved]) -> list[tuple]:
     for saved in late:
         take_in(settings, saved.seen_at, saved.body)
-    file = built(settings.home, run_id, PACK_CLOCK, pipeline._tables(settings.home))
-    with duckdb.connect(str(file), read_only=True) as con:
+    made = built(settings, run_id, only=("mart_decision_feature",))
+    with duckdb.connect(str(made.warehouse), read_only=True) as con:
         con.execute("set TimeZone = 'UTC'")
         return con.execute("select event_at, * from marts.mart_decision_feature order by all").fetchall()
 
