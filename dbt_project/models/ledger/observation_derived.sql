@@ -1,6 +1,7 @@
--- Flows that an issuer's own figures imply: (shares of the session - shares of the session before) x net asset value of
--- the session, as versions of ETF_FLOW.<ASSET>.<TICKER> of the issuer's source. A flow changes at the instants at which
--- one of its three inputs does, and is what they were worth then; what was withheld or withdrawn then is no input.
+-- Flows that an issuer's own figures imply: (shares of the session after - shares of the session) x net asset value of
+-- the session, as versions of ETF_FLOW.<ASSET>.<TICKER> of the issuer's source: iShares counts what has settled, and a
+-- creation settles a session later. A flow changes at the instants at which one of its inputs does, and is what they
+-- were worth then; what was withheld or withdrawn then is no input.
 -- Grain: source x series x session x instant.
 with run as (
     select * from {{ ref('stg_observation') }}
@@ -41,20 +42,19 @@ spanned as (
 ),
 
 session as (
-    select session_date, lag(session_date) over (order by session_date) as prev_session_date
+    select session_date, lead(session_date) over (order by session_date) as next_session_date
     from {{ source('landing', 'market_session') }}
     where calendar = 'NYSE'
 ),
 
 input as (
-    select case spanned.family when 'NAV' then 'nav' else 'own' end as part, session.session_date, spanned.*
+    select lower(spanned.family) as part, session.session_date, spanned.*
     from spanned
     inner join session on spanned.event_date = session.session_date
     union all by name
-    select 'before' as part, session.session_date, spanned.*
+    select lower(spanned.family) || '_after' as part, session.session_date, spanned.*
     from spanned
-    inner join session on spanned.event_date = session.prev_session_date
-    where spanned.family = 'SHARES'
+    inner join session on spanned.event_date = session.next_session_date
 ),
 
 instant as (
@@ -68,9 +68,10 @@ valued as (
         instant.fund,
         instant.session_date,
         instant.changed_at,
-        max(input.value) filter (input.part = 'own') as own,
-        max(input.value) filter (input.part = 'before') as before,
+        max(input.value) filter (input.part = 'shares') as shares,
+        max(input.value) filter (input.part = 'shares_after') as shares_after,
         max(input.value) filter (input.part = 'nav') as nav,
+        max(input.value) filter (input.part = 'nav_after') as nav_after,
         -- the row is traced to the input that completed or changed it
         arg_max({
             'feed': input.feed, 'lineage_root': input.lineage_root, 'evidence_kind': input.evidence_kind,
@@ -88,11 +89,17 @@ valued as (
     group by all
 ),
 
--- nothing before the first figure; then a version wherever the figure is another one
+-- nothing before the first figure; then a version wherever the figure is another one. Shares that were combined (those
+-- of ETHA, three to one, on 2026-10-06) or split jump together with the net asset value, and imply no flow
 changed as (
     select
         *,
-        {{ product('own - before', 'nav') }}::decimal(38, 18) as value
+        case
+            when
+                2 * greatest(shares, shares_after) <= 3 * least(shares, shares_after)
+                or 3 * nav_after between 2 * nav and 5 * nav
+                then {{ product('shares_after - shares', 'nav') }}::decimal(38, 18)
+        end as value
     from valued
     window so_far as (partition by source_id, fund, session_date order by changed_at)
     qualify count(value) over so_far > 0 and lag(value) over so_far is distinct from value
@@ -115,7 +122,7 @@ select
     newest.vintage_kind,
     newest.payload_sha256,
     coalesce(
-        'shares ' || {{ plain('own') }} || ' - ' || {{ plain('before') }} || ', nav ' || {{ plain('nav') }},
+        'shares ' || {{ plain('shares_after') }} || ' - ' || {{ plain('shares') }} || ', nav ' || {{ plain('nav') }},
         'an input is absent'
     ) as locator,
     newest.parser_version,
