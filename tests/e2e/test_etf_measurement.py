@@ -26,7 +26,7 @@ FIRST, SECOND = parse_instant("2026-01-30T02:00:00Z"), parse_instant("2026-01-31
 SESSIONS = [
     d for n in range(90) if is_open("NYSE", d := date(2025, 11, 10) + timedelta(days=n)) and d < date(2026, 1, 31)
 ]
-LAST, NEWEST, BEFORE = SESSIONS[-1], SESSIONS[-2], SESSIONS[-3]  # the newest flow is in the last session's shares
+NEWEST, BEFORE = SESSIONS[-1], SESSIONS[-2]
 FAR, UNCOPIED = date(2026, 1, 14), date(2026, 1, 15)  # one compilation errs; the copy lacks the session
 IBIT = "ETF_FLOW.BTC.IBIT"
 BASKET = 40_000
@@ -40,12 +40,12 @@ DECLARED = (
 
 NAV = {d: Decimal(5000 + (n * 37) % 211) / 100 for n, d in enumerate(SESSIONS)}
 CREATED = {d: ((n * 7919) % 201 - 100) * BASKET for n, d in enumerate(SESSIONS)}
-MISREAD = SESSIONS[10]  # a share too many, for one session
-CREATED |= {SESSIONS[9]: CREATED[SESSIONS[9]] + 1, MISREAD: CREATED[MISREAD] - 1}
-SHARES = {d: 1_380_000_000 + sum(CREATED[e] for e in SESSIONS if e < d) for d in SESSIONS}  # settled
-FLOW = {d: CREATED[d] * NAV[d] for d in SESSIONS[:-1]}
-REVISED = SHARES | {NEWEST: SHARES[NEWEST] + 3 * BASKET}
-DAYS = [SESSIONS[0] + timedelta(days=n) for n in range((LAST - SESSIONS[0]).days + 1)]
+MISREAD = SESSIONS[9]  # a share too many, for one session
+CREATED |= {MISREAD: CREATED[MISREAD] + 1, SESSIONS[10]: CREATED[SESSIONS[10]] - 1}
+SHARES = {d: 1_380_000_000 + sum(CREATED[e] for e in SESSIONS if e <= d) for d in SESSIONS}
+FLOW = {d: CREATED[d] * NAV[d] for d in SESSIONS[1:]}
+REVISED = SHARES | {BEFORE: SHARES[BEFORE] + 3 * BASKET}
+DAYS = [SESSIONS[0] + timedelta(days=n) for n in range((NEWEST - SESSIONS[0]).days + 1)]
 PRICE = {d: Decimal(9_000_000 + (n * 104_729) % 700_001) / 100 for n, d in enumerate(DAYS)}
 
 
@@ -73,7 +73,7 @@ def land_issuer(path: Path, at: datetime, page: bytes) -> None:
 
 def land_tables(settings: Settings) -> None:
     """What others print, in millions: rounded, a session late, again, and once wrong. Nobody has the newest session."""
-    seen = [d for d in FLOW if d != NEWEST]
+    seen = [d for d in SESSIONS[1:] if d != NEWEST]
     printed = {d: f"{FLOW[d] / 10**6:.1f}" for d in seen}
     cells = {
         "table_a": [(IBIT, d, f"{FLOW[d] / 10**6 + 30:.1f}" if d == FAR else text) for d, text in printed.items()],
@@ -93,8 +93,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with registered(*DECLARED):
         settings = home(path, CLOCK)
         land_curated(settings)
-        land_issuer(path, FIRST, workbook(SHARES, NEWEST))
-        land_issuer(path, SECOND, workbook(REVISED, LAST))
+        land_issuer(path, FIRST, workbook(SHARES, BEFORE))
+        land_issuer(path, SECOND, workbook(REVISED, NEWEST))
         settings = home(path, CLOCK)
         land_tables(settings)
         yield settings
@@ -116,10 +116,10 @@ def agreed(ask, day: date) -> tuple:
 
 
 def test_an_issuers_flow_is_computed_from_what_it_printed(ask) -> None:
-    """Every session but the last, exactly; over weekends and holidays it is the session after that counts."""
+    """Every session but the first, exactly; over weekends and holidays it is the session before that counts."""
     told = ask("select event_date, value from ledger.observation_known where source_id = 'ishares' and series_id = $1 "
                "order by 1", IBIT)  # fmt: skip
-    revised = {d: (REVISED[after] - REVISED[d]) * NAV[d] for d, after in zip(SESSIONS, SESSIONS[1:], strict=False)}
+    revised = {d: (REVISED[d] - REVISED[before]) * NAV[d] for before, d in zip(SESSIONS, SESSIONS[1:], strict=False)}
     assert told == sorted(revised.items())
 
 
@@ -150,7 +150,7 @@ def test_a_revision_of_shares_makes_versions_of_both_flows_that_they_stand_in(as
         from warehouse.marts.fct_observation where source_id = 'ishares' and series_id = $1 and event_date >= $2
         order by 1, 2""", IBIT, BEFORE)  # fmt: skip
     changed = 3 * BASKET
-    first = f"shares {SHARES[NEWEST]} - {SHARES[BEFORE]}, nav {NAV[BEFORE].normalize():f}"
+    first = f"shares {SHARES[BEFORE]} - {SHARES[SESSIONS[-3]]}, nav {NAV[BEFORE].normalize():f}"
     assert [(d, n, v, kind, since.astimezone(FIRST.tzinfo), until) for d, n, v, kind, since, until, _ in told] == [
         (BEFORE, 1, FLOW[BEFORE], None, FIRST, SECOND),
         (BEFORE, 2, (CREATED[BEFORE] + changed) * NAV[BEFORE], "correction", SECOND, None),
@@ -162,8 +162,7 @@ def test_a_revision_of_shares_makes_versions_of_both_flows_that_they_stand_in(as
 def test_shares_that_do_not_change_by_whole_baskets_are_labelled(ask) -> None:
     """The session with a share too many and the one after it, by the gate's own profile; the figures stay."""
     told = ask(f"select n_basket, basket_eg from ({profile_sql('observation')}) where subject = 'ishares/fund_ibit'")
-    changes = ((d, SHARES[d] - SHARES[before]) for d, before in ((SESSIONS[11], MISREAD), (MISREAD, SESSIONS[9])))
-    assert told == [(2, ", ".join(f"SHARES.BTC.IBIT {d} by {change}.00" for d, change in changes))]
+    assert told == [(2, ", ".join(f"SHARES.BTC.IBIT {d} by {CREATED[d]}.00" for d in (SESSIONS[10], MISREAD)))]
 
 
 def test_as_of_before_the_revision_nothing_of_it_is_known(settings: Settings) -> None:
@@ -208,7 +207,7 @@ def test_a_flow_in_coins_is_its_dollars_over_the_close(ask) -> None:
     """On every session with both; the grade is the worse of the two."""
     told = ask("select session_date, flow_native_coin, native_method, grade from "
                "warehouse.marts.fct_etf_flow_native_daily where ticker = 'IBIT' order by 1")  # fmt: skip
-    assert [row[0] for row in told] == SESSIONS[:-1]
+    assert [row[0] for row in told] == SESSIONS[1:]
     coins = {day: coin for day, coin, *_ in told}
     day = date(2026, 1, 22)
     assert abs(coins[day] - Decimal(f"{FLOW[day] / 10**6:.1f}") * 10**6 / PRICE[day]) < Decimal("1e-7")

@@ -1,7 +1,6 @@
--- Flows that an issuer's own figures imply: (shares of the session after - shares of the session) x net asset value of
--- the session, as versions of ETF_FLOW.<ASSET>.<TICKER> of the issuer's source: iShares counts what has settled, and a
--- creation settles a session later. A flow changes at the instants at which one of its inputs does, and is what they
--- were worth then; what was withheld or withdrawn then is no input.
+-- Flows that an issuer's own figures imply: (shares of the session - shares of the session before) x net asset value of
+-- the session, as versions of ETF_FLOW.<ASSET>.<TICKER> of the issuer's source. A flow changes at the instants at which
+-- one of its three inputs does, and is what they were worth then; what was withheld or withdrawn then is no input.
 -- Grain: source x series x session x instant.
 with run as (
     select * from {{ ref('stg_observation') }}
@@ -42,7 +41,7 @@ spanned as (
 ),
 
 session as (
-    select session_date, lead(session_date) over (order by session_date) as next_session_date
+    select session_date, lag(session_date) over (order by session_date) as prev_session_date
     from {{ source('landing', 'market_session') }}
     where calendar = 'NYSE'
 ),
@@ -52,9 +51,9 @@ input as (
     from spanned
     inner join session on spanned.event_date = session.session_date
     union all by name
-    select lower(spanned.family) || '_after' as part, session.session_date, spanned.*
+    select lower(spanned.family) || '_before' as part, session.session_date, spanned.*
     from spanned
-    inner join session on spanned.event_date = session.next_session_date
+    inner join session on spanned.event_date = session.prev_session_date
 ),
 
 instant as (
@@ -69,9 +68,9 @@ valued as (
         instant.session_date,
         instant.changed_at,
         max(input.value) filter (input.part = 'shares') as shares,
-        max(input.value) filter (input.part = 'shares_after') as shares_after,
+        max(input.value) filter (input.part = 'shares_before') as shares_before,
         max(input.value) filter (input.part = 'nav') as nav,
-        max(input.value) filter (input.part = 'nav_after') as nav_after,
+        max(input.value) filter (input.part = 'nav_before') as nav_before,
         -- the row is traced to the input that completed or changed it
         arg_max({
             'feed': input.feed, 'lineage_root': input.lineage_root, 'evidence_kind': input.evidence_kind,
@@ -89,16 +88,16 @@ valued as (
     group by all
 ),
 
--- nothing before the first figure; then a version wherever the figure is another one. Shares that were combined (those
--- of ETHA, three to one, on 2026-10-06) or split jump together with the net asset value, and imply no flow
+-- nothing before the first figure; then a version wherever the figure is another one. Shares that were combined or
+-- split jump, and the net asset value with them: that is no flow
 changed as (
     select
         *,
         case
             when
-                2 * greatest(shares, shares_after) <= 3 * least(shares, shares_after)
-                or 3 * nav_after between 2 * nav and 5 * nav
-                then {{ product('shares_after - shares', 'nav') }}::decimal(38, 18)
+                2 * greatest(shares, shares_before) <= 3 * least(shares, shares_before)
+                or 3 * nav between 2 * nav_before and 5 * nav_before
+                then {{ product('shares - shares_before', 'nav') }}::decimal(38, 18)
         end as value
     from valued
     window so_far as (partition by source_id, fund, session_date order by changed_at)
@@ -122,7 +121,7 @@ select
     newest.vintage_kind,
     newest.payload_sha256,
     coalesce(
-        'shares ' || {{ plain('shares_after') }} || ' - ' || {{ plain('shares') }} || ', nav ' || {{ plain('nav') }},
+        'shares ' || {{ plain('shares') }} || ' - ' || {{ plain('shares_before') }} || ', nav ' || {{ plain('nav') }},
         'an input is absent'
     ) as locator,
     newest.parser_version,
