@@ -4,14 +4,17 @@ The same compilation as the keyless one: of two answers of one house, the second
 bare lists, seen in an envelope with `code`; dates as text or as milliseconds. A call reaches one month back.
 """
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from include.core.calendars import is_open
 from include.core.page import page
-from include.core.parse import day, epoch_ms, member, not_after, number, read_json, refuse
+from include.core.parse import day, epoch_ms, member, not_after, number, read_json, refuse, unique
 from include.core.shapes import Observation, Parsed
 from include.core.source import Feed, Payload, Release, Request, Source, Window
 
@@ -19,6 +22,7 @@ FUNDS = {
     "BTC": ("IBIT", "FBTC", "BITB", "ARKB", "BTCO", "EZBC", "BRRR", "HODL", "BTCW", "GBTC", "BTC"),
     "ETH": ("ETHA", "FETH", "ETHW", "TETH", "ETHV", "QETH", "EZET", "ETHE", "ETH"),
 }
+CENTS = Decimal("0.05")  # by which a flow and the growth of a printed sum may differ
 
 
 def parse(asset: str, payload: Payload) -> Parsed:
@@ -30,7 +34,7 @@ def parse(asset: str, payload: Payload) -> Parsed:
             raise refuse(f"error {code}: {str(answer.get('message'))[:80]}", "G1.api_error", "wait, or check the key")
         answer = member(answer, "data", object)
     limit = payload.seen_at.astimezone(ZoneInfo("America/New_York")).date()
-    rows, days = [], []
+    rows, days, sums = [], [], []
     for item in member(answer, None, list):
         days.append(not_after(_day(member(item, "date", object)), limit, "a session of"))
         ticker = member(item, "ticker", str) if "net_inflow" in item else "TOTAL"
@@ -38,6 +42,8 @@ def parse(asset: str, payload: Payload) -> Parsed:
             raise refuse(f"a row of {ticker[:20]!r} among the funds of {asset}", "G1.token")
         key = "total_net_inflow" if ticker == "TOTAL" else "net_inflow"
         raw = member(item, key, object)
+        if item.get("cum_net_inflow") is not None:
+            sums.append((days[-1], number(item["cum_net_inflow"])))
         if raw is not None and ((value := number(raw)) or is_open("NYSE", days[-1])):
             rows.append(
                 Observation(series_id=f"ETF_FLOW.{asset}.{ticker}", event_date=days[-1], value=value, unit="usd",
@@ -46,7 +52,19 @@ def parse(asset: str, payload: Payload) -> Parsed:
             )  # fmt: skip
     if not days:
         raise refuse("an empty list", "G1.empty")
-    return page("observation", rows, days)
+    return page("observation", _once(rows, unique(sums)) if sums else rows, days)
+
+
+def _once(rows: list[Observation], sums: dict[date, Decimal]) -> Iterator[Observation]:
+    """The rows of the total. A Friday has been seen in three of them, with three flows and one cumulative sum: the one
+    by which the sum grew is its reading, which is the first, where the session before is not listed."""
+    grown = {after: sums[after] - sums[before] for before, after in pairwise(sorted(sums))}
+    told = defaultdict(list)
+    for row in rows:
+        told[row.event_date].append(row)
+    for on, same in told.items():
+        by = grown.get(on, same[0].value)
+        yield from [row for row in same if abs(row.value - by) <= CENTS] or same
 
 
 def _day(stamp: object) -> date:
