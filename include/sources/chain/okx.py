@@ -4,7 +4,6 @@ Errors come with HTTP 200 and a `code` other than "0". A liquidation's dollars a
 bankruptcy price. They are kept for some hours to a week: what is landed is what was observed here, no market's total.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -41,17 +40,18 @@ def _asset(item: object) -> str:
 
 
 def parse_interest(asset: str, payload: Payload) -> Parsed:
-    """Rows `[ts, contracts, coins, dollars]`: stamped as a day begins, moving until it ends, a reading of its end."""
+    """Rows `[ts, contracts, coins, dollars]`, stamped as their day begins and moving until it ends: a day that lasts
+    has none. Raises `ContractError`."""
     rows = []
     for item in _data(payload.body):
         if len(member(item, None, list)) < 4:
             raise refuse(f"{len(item)} cells where stamp, contracts, coins and dollars are due", "G1.columns")
-        event_at = epoch_ms(member(item[0], None, str), every_hours=24) + DAY
+        event_at = epoch_ms(member(item[0], None, str), every_hours=24)
         contracts, coins = (at_least_zero(member(cell, None, str), asset) for cell in item[1:3])
         if abs(CONTEXT.multiply(contracts, CONTRACT[asset]) - coins) > coins * Decimal("0.001"):
             raise refuse(f"a contract of {asset} is not {CONTRACT[asset]} coins", "G1.identity")
-        if event_at - DAY <= payload.seen_at < event_at:
-            continue  # the day lasts
+        if event_at <= payload.seen_at < event_at + DAY:
+            continue
         for at, family, unit in ((2, "OI", "coin"), (3, "OI_USD", "usd")):
             raw = member(item[at], None, str)
             rows.append(reading(payload, f"{family}.OKX.{asset}", at_least_zero(raw, f"{family} of {asset}"), unit, raw,
@@ -100,11 +100,11 @@ def _dollars(asset: str, sizes: dict[str, str]) -> Decimal:
 
 
 def interest(asset: str, window: Window) -> list[Request]:
-    """UTC days of one swap, 90 a call, from the one that ends as the window begins; both bounds are exclusive."""
+    """UTC days of one swap, 90 a call; both bounds are exclusive."""
     path = "/api/v5/rubik/stat/contracts/open-interest-history"
     fixed = (("instId", f"{asset}-USDT-SWAP"), ("period", "1Dutc"), ("limit", str(PAGE)))
-    slices = replace(window, start=window.start - DAY, end=window.end - DAY).slices(90)
-    return [Request(path, (*fixed, ("begin", str(start - 1)), ("end", str(end + 1)))) for start, end in slices]
+    spans = ((("begin", str(start - 1)), ("end", str(end + 1))) for start, end in window.slices(90))
+    return [Request(path, (*fixed, *span)) for span in spans]
 
 
 def funding(window: Window) -> list[Request]:
