@@ -68,6 +68,7 @@ SOURCE = Source(
         Feed(
             name="markets", kind="SNAPSHOT", clock="derivatives", shape="observation", media="json", parse=parse,
             restates="none", release=Release("UTC247", 1, "00:05"), requests=requests, every_s=3600,
+            parser_version="2",
         ),
     ),
 )  # fmt: skip
