@@ -54,18 +54,17 @@ def parse_workbook(ticker: str, payload: Payload) -> Parsed:
 
 def parse_holdings(ticker: str, payload: Payload) -> Parsed:
     """The newest session: shares from the lines above the table, coins from the asset's own row of it."""
-    lines = read_csv(decode(payload.body, "utf-8"), closed=True)
+    text = decode(payload.body, "utf-8")
+    lines = read_csv(text, closed=not text.endswith('"'))  # the note below the table ends with its quote
     start = next((n for n, line in enumerate(lines) if line[:1] == ["Ticker"]), None)
     if start is None:
         raise refuse("no table of holdings", "G1.columns")
     head = {line[0].strip(): line[1].strip() for line in lines[:start] if len(line) == 2}
     at = columns(lines[start], {"ticker": "Ticker", "coins": "Quantity"})
-    held = set()
-    for line in takewhile(any, lines[start + 1 :]):
-        if len(line) != len(lines[start]):
-            raise refuse(f"a line of {len(line)} cells under a header of {len(lines[start])}", "G1.columns")
-        if line[at["ticker"]].strip() == FUNDS[ticker][0]:
-            held.add(line[at["coins"]].strip())
+    table = list(takewhile(lambda line: any(map(str.strip, line)), lines[start + 1 :]))
+    if any(len(line) != len(lines[start]) for line in table):
+        raise refuse(f"a line of another width than its header of {len(lines[start])}", "G1.columns")
+    held = {line[at["coins"]].strip() for line in table if line[at["ticker"]].strip() == FUNDS[ticker][0]}
     if len(held) != 1:
         raise refuse(f"{len(held)} quantities of the fund's coin", "G1.conflict" if held else "G1.empty")
     event_date = _session(member(head, "Fund Holdings as of", str), payload)
