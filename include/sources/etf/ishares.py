@@ -26,7 +26,7 @@ ABSENT = frozenset({"", "-", "--"})
 POINTS = {"sharesOutstanding": "SHARES", "navAmount": "NAV"}
 UNITS = {"SHARES": "share", "NAV": "usd", "HOLDING": "coin"}
 _SS = "{urn:schemas-microsoft-com:office:spreadsheet}"
-_BARE_AMPERSAND = re.compile(r"&(?!(?:[A-Za-z]+|#\d+|#x[0-9A-Fa-f]+);)")
+_BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9A-Fa-f]+);)")
 _POINT = re.compile(r'"(sharesOutstanding|navAmount)":\s*(?=\{)')
 
 
