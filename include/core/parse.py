@@ -166,6 +166,14 @@ def read_csv(text: str, *, closed: bool = False) -> list[list[str]]:
         raise refuse(f"not CSV: {error}", "G1.syntax") from None
 
 
+def ended(text: str, lines: list[list[str]]) -> list[list[str]]:
+    """The lines of a table whose file may end without a newline: a last figure that was cut shows in its digits."""
+    digits = [len(cell.partition(".")[2]) for line in lines for cell in line]
+    if not text.endswith("\n") and digits and re.search(r"\d", lines[-1][-1]) and digits[-1] < max(digits):
+        raise refuse("the last cell is cut off", "G1.truncated")
+    return lines
+
+
 def columns(header: list[str], required: dict[str, str]) -> dict[str, int]:
     """Position by column name: `required` maps our name to the header's text. Missing or doubled: refused."""
     found = [h.strip() for h in header]

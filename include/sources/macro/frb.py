@@ -10,7 +10,7 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from include.core.page import Wide
-from include.core.parse import columns, day, decode, read_csv, refuse
+from include.core.parse import columns, day, decode, ended, read_csv, refuse
 from include.core.shapes import Parsed
 from include.core.source import Feed, Payload, Release, Request, Source, Window
 
@@ -45,7 +45,8 @@ def requests(package: Package, window: Window) -> list[Request]:
 
 def parse(package: Package, payload: Payload) -> Parsed:
     """The package's series. `ND` is a day without a rate. Raises `ContractError`."""
-    lines = [line for line in read_csv(decode(payload.body, "utf-8"), closed=True) if line]
+    text = decode(payload.body, "utf-8")
+    lines = [line for line in read_csv(text) if line]
     start = next((n for n, line in enumerate(lines) if line[0].strip() == "Time Period"), None)
     if start is None:
         raise refuse("no 'Time Period' line", "G1.columns")
@@ -60,7 +61,8 @@ def parse(package: Package, payload: Payload) -> Parsed:
     table = Wide(unit=package.unit, absent=frozenset({"ND"}), positive=package.unit != "percent",
                  read_day=lambda cell: day(cell, "%Y-%m-%d"),
                  limit=payload.seen_at.astimezone(ZoneInfo("America/New_York")).date())  # fmt: skip
-    found = table.read(header, lines[start + 1 :], at["day"], {at[name]: series for name, series in package.series})
+    body = ended(text, lines[start + 1 :])  # the program's files end without a newline
+    found = table.read(header, body, at["day"], {at[name]: series for name, series in package.series})
     rows = [replace(row, **dict(package.re_served)) for row in found.rows]
     return Parsed(rows, found.scope_from, found.scope_to)
 

@@ -11,7 +11,7 @@ from lxml import etree
 
 from include.core.calendars import add_business_days, released_at
 from include.core.page import Wide, page
-from include.core.parse import columns, day, decode, not_after, number, read_csv, refuse
+from include.core.parse import columns, day, decode, ended, not_after, number, read_csv, refuse
 from include.core.shapes import Observation, Parsed
 from include.core.source import Feed, Payload, Release, Request, Source, Window
 
@@ -43,8 +43,6 @@ def parse(payload: Payload) -> Parsed:
     lines = [line for line in read_csv(text) if line]
     if not lines:
         raise refuse("an empty file", "G1.empty")
-    if not text.endswith("\n"):
-        _whole(lines[1:])
     header = lines[0]
     series = _series(header)
     day_at = columns(header, {"day": "Date"})["day"]
@@ -52,7 +50,7 @@ def parse(payload: Payload) -> Parsed:
         return Parsed()
     table = Wide(unit="percent", absent=frozenset({""}), read_day=lambda text: day(text, "%m/%d/%Y"),
                  limit=payload.seen_at.astimezone(NEW_YORK).date())  # fmt: skip
-    return table.read(header, lines[1:], day_at, series)
+    return table.read(header, ended(text, lines[1:]), day_at, series)
 
 
 def _series(header: list[str]) -> dict[int, str]:
@@ -66,13 +64,6 @@ def _series(header: list[str]) -> dict[int, str]:
     if len(set(ids)) != len(ids) or not {"YIELD.US.2Y", "YIELD.US.10Y"} <= set(ids):
         raise refuse("the 2 and 10 year columns do not stand once each in the header", "G1.columns")
     return found
-
-
-def _whole(lines: list[list[str]]) -> None:
-    """Whether the file closes with a newline is not on record; without one, a cut cell shows in its digits."""
-    digits = [len(cell.partition(".")[2]) for line in lines for cell in line]
-    if digits and lines[-1][-1].strip() and digits[-1] < max(digits):
-        raise refuse("the last cell is cut off", "G1.truncated")
 
 
 def _before_first_curve(payload: Payload) -> bool:
