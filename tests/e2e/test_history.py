@@ -23,6 +23,9 @@ SERIES = ("SUPPLY.USDT", "SUPPLY.USDC")
 WAS = {(series, day): 1000 + 7 * n for series in SERIES for n, day in enumerate(DAYS)}
 Figures = dict[tuple[str, date], int]
 
+MEASURED = ("fct_observation", "fct_etf_flow_daily", "fct_etf_flow_agg_daily", "fct_policy_decision", "fct_security_incident",
+            "mart_coverage_calendar", "lineage_copy", "lineage_shift")  # fmt: skip
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
@@ -39,10 +42,11 @@ def take_in(settings: Settings, source_id: str, at: datetime, said: Figures) -> 
     return declared.take_in(settings, source_id, "said", at, declared.body(cells, DAYS))
 
 
-def judged(settings: Settings) -> builds.Build:
-    """Build, and build again with what the gate found: the steps of a run without the checks of the whole project."""
+def judged(settings: Settings, *marts: str) -> builds.Build:
+    """Build what is read here, `marts` too, and again with what the gate found to hold: the steps of a run without the
+    checks of the whole project."""
     for n in range(4):
-        made = declared.built(settings, f"judged-{n}")
+        made = declared.built(settings, f"judged-{n}", only=(*MEASURED, *marts))
         report = gates.check(made, holds_active=holds.active(settings.home))
         if not report.new_holds:
             return made
@@ -71,7 +75,7 @@ def test_row_26_a_rewritten_history_waits_for_one_acknowledgement(settings: Sett
     """A rebase of a fifth of the cells is withheld as one batch, told to readers, and let through by its one id."""
     rebased = WAS | {cell: value + 55 for n, (cell, value) in enumerate(WAS.items()) if n % 5 == 0}
     take_in(settings, "registrar", LATER, rebased)
-    made = judged(settings)
+    made = judged(settings, "mart_daily_brief")
     assert known(made) == WAS
     assert batches(settings).keys() == {"G9.mass_revision"}
     (batch,) = batches(settings)["G9.mass_revision"]
@@ -132,7 +136,7 @@ def test_corrections_and_new_days_are_not_a_mass_revision(settings: Settings) ->
     assert len(batches(settings)["G9.mass_revision"]) == 2  # the newer one was hiding the other
     # a publisher that takes it back is believed at once
     take_in(settings, "registrar", LATER + timedelta(hours=3), corrected)
-    back = judged(settings)
+    back = judged(settings, "fct_revision")
     assert known(back) == corrected
     assert builds.query(back.warehouse, "select count(*) from marts.fct_revision where known_from > $1",
                         [LATER + timedelta(hours=2)]) == [(0,)]  # fmt: skip
@@ -154,7 +158,7 @@ def test_a_copy_that_is_declared_independent_counts_as_one_until_acknowledged(tm
         settings = declared.home(tmp_path / "home", CLOCK)
         for source_id, cells in (("printed", table), ("copied", copied), ("third", third)):
             declared.take_in(settings, source_id, "said", SEEN, declared.body(cells))
-        made = judged(settings)
+        made = judged(settings, "fct_corroboration", "mart_daily_brief")
         assert counts(made, days[-1]) == [("copied", "printed", 3, 2, 1, "B"), ("printed", "printed", 3, 2, 1, "B"),
                                           ("third", "third", 3, 2, 1, "B")]  # fmt: skip
         assert batches(settings).keys() == {"G10.copy"}
@@ -165,9 +169,9 @@ def test_a_copy_that_is_declared_independent_counts_as_one_until_acknowledged(tm
                          f"equal to the last digit over 65 periods, {days[10]} to {days[-1]}",
                          f"capmig publish --ack {name} --why ...")]  # fmt: skip
         pipeline.release_hold(settings, name, "both wrote to us; they compile apart")
-        freed = judged(settings)
+        freed = judged(settings, "fct_corroboration")
         assert [row[1:4] for row in counts(freed, days[-1])] == [("copied", 3, 3), ("printed", 3, 3), ("third", 3, 3)]
-        past = declared.built(settings, "past", CLOCK - timedelta(hours=1))
+        past = declared.built(settings, "past", CLOCK - timedelta(hours=1), only=("fct_corroboration",))
         assert counts(past, days[-1])[0][:4] == (
             "copied",
             "printed",
@@ -194,7 +198,7 @@ def test_a_table_dated_a_session_late_is_recognised_and_compared_where_it_belong
         for source_id, own in (("trade", sessions[:-1]), ("settled", sessions[1:])):
             cells = [(name, day, flow) for day, flow in zip(own, flows, strict=True)]
             declared.take_in(settings, source_id, "said", datetime(2026, 1, 30, tzinfo=UTC), declared.body(cells))
-        made = declared.built(settings, "shift")
+        made = declared.built(settings, "shift", only=(*MEASURED, "fct_corroboration"))
         report = gates.check(made, holds_active=set())
         rows = builds.query(made.warehouse, "select source_id, shift_sessions, agreement_status, n_lineages, grade "
                             "from marts.fct_corroboration where series_id = $1 and event_date = $2 order by 1",

@@ -88,7 +88,7 @@ def test_dbt_itself_refuses_a_mart_that_reads_staging(project: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_the_gate_refuses_what_was_known_later(project: Path, pack_home: Path, tmp_path: Path) -> None:
+def test_the_gate_refuses_what_was_known_later(pack_home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A run whose clock stands before the newest pages: honest, it publishes what was known; with the leak, nothing."""
     home = tmp_path / "home"
     base(pack_home, home)
@@ -97,7 +97,7 @@ def test_the_gate_refuses_what_was_known_later(project: Path, pack_home: Path, t
     done = pipeline.refresh(settings, "run-honest")
     newest = "select max(known_from) from marts.fct_observation"
     assert builds.query(publish.served_file(home), newest)[0][0] <= BEFORE
-    plant(project, HONEST, LEAK)
+    plant(request.getfixturevalue("project"), HONEST, LEAK)
     made = builds.prepare(home, list(pipeline.registry().values()), run_id="run-leak", clock=BEFORE, as_of=None,
                           tables=pipeline._tables(home))  # fmt: skip
     builds.run_dbt(
@@ -121,14 +121,16 @@ def test_the_gate_refuses_what_was_known_later(project: Path, pack_home: Path, t
 
 
 @pytest.mark.timeout(600)
-def test_a_source_that_changes_its_unit_changes_no_figure(project: Path, pack_home: Path, tmp_path: Path) -> None:
+def test_a_source_that_changes_its_unit_changes_no_figure(
+    pack_home: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Invariant iv: figures in thousands, basis points and a tenth of a yen, with units that say so: equal marts."""
     home = tmp_path / "home"
     settings = base(pack_home, home)
     tables = pipeline._tables(home)
     before = publish.marts_hash(built(home, "run-before", PACK_CLOCK, tables))
     scales = {"usd": ("usd_thousand", "1000"), "percent": ("bp", "0.01"), "jpy_per_usd": ("deci_yen_per_usd", "0.1")}
-    with (project / "seeds" / "unit.csv").open("a", encoding="utf-8", newline="") as out:
+    with (request.getfixturevalue("project") / "seeds" / "unit.csv").open("a", encoding="utf-8", newline="") as out:
         for base_unit, (unit, scale) in scales.items():
             if unit != "bp":
                 csv.writer(out, lineterminator="\n").writerow([unit, "test", base_unit, scale, "a test's own"])
