@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: n_tests[item.path])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _clean_start() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:  # a module's fixture comes before a test's
+        _clean(monkeypatch)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    _clean(monkeypatch)
+
+
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     from include.sources import registry
 
     keys = {source.key_env for source in registry().values() if source.key_env}

@@ -1,5 +1,8 @@
 """Row 57: a wrong configuration is refused at start, the key is named, its value is never printed."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import pytest
 
 from include import pipeline
 from include.core.errors import ConfigError
-from include.settings import disabled, load
+from include.settings import Settings, disabled, load
 from include.sources import registry
 
 CANARY = "s3cr3t-canary"
@@ -51,6 +54,25 @@ def test_row_57_a_wrong_key_is_named_and_its_value_is_not(
     assert CANARY not in line
     assert "[config." in line
     assert refused.value.exit_code == 2
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Settings:
+    """What a module's fixture loads, which comes before those of its tests."""
+    return load()
+
+
+def test_a_fixture_of_a_module_has_a_clean_configuration(loaded: Settings) -> None:
+    """The next test runs it once more where the shell has keys of ours."""
+    assert loaded.threads == 2
+
+
+def test_no_key_of_a_shell_reaches_a_test() -> None:
+    """Neither a known one nor a wrong one."""
+    name = f"{__file__}::{test_a_fixture_of_a_module_has_a_clean_configuration.__name__}"
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", name], capture_output=True, text=True,
+                          env=os.environ | {"CAPMIG_X": "1", "CAPMIG_THREADS": "7"})  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_an_empty_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
