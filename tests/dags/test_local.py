@@ -62,7 +62,7 @@ def _client(port: int) -> Callable[..., dict]:
 def _until(what: Callable[[], object]) -> object:
     end = time.monotonic() + PATIENCE_S
     while not (found := what()) and time.monotonic() < end:
-        time.sleep(2)
+        time.sleep(0.5)
     assert found
     return found
 

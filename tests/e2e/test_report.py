@@ -132,13 +132,11 @@ def test_the_slider_shows_what_was_known_then(
         assert " ".join((expected[0], "m USD,", expected[1])) in page.locator("#told").text_content()
 
 
-def test_the_slider_agrees_with_a_build_as_known_then(browser: Browser, pack_home: Path, index: Path, tmp_path) -> None:
+def test_the_slider_agrees_with_a_build_as_known_then(browser: Browser, pack_home: Path, index: Path) -> None:
     """The page's interval query and `capmig sql --as-of` say the same of every session, status included."""
-    home = tmp_path / "home"
-    shutil.copytree(pack_home, home)
     page = _open(browser, index).page
     _go(page, "2026-01-23 03:07:00")
-    done = capmig(home, "sql", "--as-of", "2026-01-23T03:07Z", "--format", "json",
+    done = capmig(pack_home, "sql", "--as-of", "2026-01-23T03:07Z", "--format", "json",
                   "select asset, session_date, net_flow_usd, obs_status, n_funds_reported, n_funds_listed "
                   "from marts.fct_etf_flow_agg_daily where net_flow_usd is not null")  # fmt: skip
     assert done.returncode == 0, done.stderr

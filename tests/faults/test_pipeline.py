@@ -59,14 +59,15 @@ def test_row_22_the_same_payload_again_changes_nothing(home: Path, monkeypatch: 
     assert publish.current(home).hashes == served.hashes
 
 
-def test_row_25_a_backdated_revision_leaves_the_past_as_it_was(home: Path, tmp_path: Path) -> None:
-    """A page seen later restates a session 40 days back: the current figure moves, as-of answers do not."""
+def test_row_25_a_backdated_revision_leaves_the_past_as_it_was(pack_home: Path, home: Path, tmp_path: Path) -> None:
+    """A page seen later restates a session 40 days back: the current figure moves, as-of answers do not. What they were
+    before is asked of the warehouse that this one is a copy of."""
     *_, (_, _, table, _) = _btc(PACK_CLOCK)
     for cell in ("IBIT", "Total"):
         table[date(2025, 12, 15)][cell] -= 1
     page = tmp_path / "page.html"
     page.write_bytes(farside_page("btc", table, len(table)))
-    then, before = flow(home, DAY_OF_REVISION, "--as-of", AS_OF), flow(home, DAY_OF_REVISION)
+    then, before = flow(pack_home, DAY_OF_REVISION, "--as-of", AS_OF), flow(home, DAY_OF_REVISION)
     done = capmig(home, "import", "farside", str(page), "--asset", "BTC", "--observed-at", LATER, CAPMIG_CLOCK=LATER)
     assert done.returncode == 0, done.stderr
     done = capmig(home, "publish", CAPMIG_CLOCK=LATER)
