@@ -1,6 +1,7 @@
 """Every test starts from a clean configuration: no variable of the person who runs it reaches the code."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -19,6 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _clean_start() -> Iterator[None]:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores Ctrl-C
     with pytest.MonkeyPatch.context() as monkeypatch:  # a module's fixture comes before a test's
         _clean(monkeypatch)
         yield

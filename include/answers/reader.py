@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import chain
@@ -105,16 +106,16 @@ def within(
                 else:
                     told.tell(spent, con.query_progress())
             return running.result()
-        except KeyboardInterrupt:
-            while wait([running], _TICK_S).not_done:
-                con.interrupt()
-            raise
         except CapmigError as error:
             if late and error.rule == _INTERRUPTED:
                 raise refusal(f"no whole answer after {seconds:g} s, the limit", "sql.limit_seconds",
                               "narrow the statement, or raise --limit-seconds") from None  # fmt: skip
             raise
         finally:
+            while not running.done():  # whatever ends the waiting, a second Ctrl-C too, it is not left to run
+                with suppress(KeyboardInterrupt):
+                    con.interrupt()
+                    wait([running], _TICK_S)
             told.wipe()
 
 

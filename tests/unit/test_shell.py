@@ -120,6 +120,31 @@ def test_ctrl_c_stops_the_query_and_keeps_the_session(shell):
     assert "9.8" in said(shell, "from marts.fct_flow;")
 
 
+def test_a_second_ctrl_c_leaves_no_query_running(shell):
+    """It comes while the first one is being obeyed."""
+
+    class Impatient:
+        def __init__(self, con):
+            self.con, self.n = con, 0
+
+        def interrupt(self):
+            self.n += 1
+            if self.n == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            else:
+                self.con.interrupt()
+
+        def __getattr__(self, name):
+            return getattr(self.con, name)
+
+    shell.con = Impatient(shell.con)
+    threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    started = time.monotonic()
+    assert said(shell, SLOW).startswith("sql: stopped [sql.stopped]")
+    assert time.monotonic() - started < 10 and shell.con.n > 1
+    assert "9.8" in said(shell, "from marts.fct_flow;")
+
+
 def test_the_limit_is_named_and_the_session_goes_on(shell):
     shell.limit_s = 0.5
     assert said(shell, SLOW).startswith("sql: no whole answer after 0.5 s, the limit [sql.limit_seconds] -> ")
