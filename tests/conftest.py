@@ -42,7 +42,8 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def pack_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse made from the bundled pack by the direct run, once for all workers. Read it, do not write to it."""
+    """A warehouse made from the bundled pack by the direct run, once for all workers. Read it: of what
+    it holds only the answers as of an instant grow, each built once."""
     from filelock import FileLock
 
     base = tmp_path_factory.getbasetemp()

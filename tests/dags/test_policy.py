@@ -182,6 +182,6 @@ def test_parsing_is_pure_and_fast(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     with os.fdopen(read) as answer:
         told = [line.rstrip("\n").split(" ") for line in answer]
-    assert len(told) == len(FILES) == 5
+    assert len(told) == len(FILES) > 0
     assert all(float(used) < 2.0 and heavy == "" for used, heavy in told), told
     assert list(tmp_path.glob("[!a]*")) == []

@@ -71,7 +71,7 @@ def parse_funding(payload: Payload) -> Parsed:
 
 
 def parse_liquidations(payload: Payload) -> Parsed:
-    """Forced orders in US dollars by the side that was closed; one side and millisecond are one observation."""
+    """Forced orders in US dollars by the side closed, a row a side and millisecond. Raises `ContractError`."""
     orders: dict[tuple[str, str, datetime], dict[str, str]] = {}
     for group in _data(payload.body, may_be_empty=True):
         asset = _asset(group)
