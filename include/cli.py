@@ -1,6 +1,9 @@
 """`capmig`: what a person asks and does, one command each. Errors are one line on standard error."""
 
 import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy comes: its threads spin at the start, for nothing
+
 import shutil
 import sys
 import time
@@ -99,10 +102,11 @@ def _progress() -> Iterator:
 
 def _warehouse(settings: Settings, as_of: str) -> Path:
     """The served file, or the one built as known at `as_of`."""
-    from include import pipeline
     from include.warehouse import publish
 
     if as_of:
+        from include import pipeline  # the build's machinery is heavy, and what is served needs none of it
+
         with _progress() as say:
             return pipeline.build_as_of(settings, parse_instant(as_of, key="--as-of"), progress=say)
     path = publish.served_file(settings.home)
@@ -346,7 +350,7 @@ def import_(
     undated: Annotated[bool, typer.Option("--undated", help="a copy whose instant nobody knows")] = False,
 ) -> None:
     """Land a page that a person saved, as seen at an instant in the past; any order."""
-    from include import pipeline
+    from include.landing.land import import_file
     from include.warehouse.build import new_run_id
 
     if bool(observed_at) == undated:
@@ -357,7 +361,7 @@ def import_(
                           action="give --feed NAME or --asset BTC")  # fmt: skip
     settings = load()
     seen = None if undated else parse_instant(observed_at, key="--observed-at")
-    attempt = pipeline.import_file(
+    attempt = import_file(
         settings, source, feed or asset.lower(), file, observed_at=seen, run_id=new_run_id(settings.clock)
     )
     if attempt.outcome == "REJECTED":
@@ -437,8 +441,7 @@ def probe(
 
     What to run first on a connected machine. The exit code is 1 if a feed that was asked is not as declared.
     """
-    from include import pipeline
-    from include.landing.probe import keep as keep_case
+    from include.landing import probe as probes
     from include.sources import feeds, registry
 
     if unknown := set(names or ()) - set(registry()):
@@ -451,13 +454,13 @@ def probe(
             continue
         with _progress() as say:
             say(f"ask {source.source_id}/{feed.name}")
-            found = pipeline.probe_feed(settings, source, feed)
+            found = probes.probe(settings, source, feed)
         counts[found.verdict] = counts.get(found.verdict, 0) + 1
         rule = f" [{found.rule}]" if found.rule else ""
         sys.stdout.write(f"{found.verdict:<12}  {found.source_id}/{found.feed}: {found.detail}{rule}\n")
         sys.stdout.flush()
         if keep and found.body:
-            sys.stdout.write(f"{'':<12}  kept {keep_case(found, feed, keep, settings.clock)}\n")
+            sys.stdout.write(f"{'':<12}  kept {probes.keep(found, feed, keep, settings.clock)}\n")
     sys.stdout.write(", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) + "\n")
     if set(counts) & {"drifted", "blocked", "unreachable"}:
         raise typer.Exit(1)

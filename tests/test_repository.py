@@ -33,7 +33,7 @@ def test_budgets() -> None:
     assert len(models) <= 70
     assert _lines(python) <= 13_500
     assert _lines(sql) <= 6400
-    for package, most in {"core": 2400, "landing": 1560, "warehouse": 2500, "answers": 3200, "orchestration": 1300,
+    for package, most in {"core": 2400, "landing": 1850, "warehouse": 2500, "answers": 3200, "orchestration": 1300,
                           "replay": 1000, "bi": 300}.items():  # fmt: skip
         assert _lines([p for p in python if f"include/{package}/" in p.as_posix()]) <= most, package
     assert _lines([ROOT / "README.md"]) <= 150

@@ -12,21 +12,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from include.core.errors import ContractError
-from include.core.parse import CONTEXT, PIECE, decode, member, read_json, refuse
+from include.core.parse import CONTEXT, PIECE, decode, member, read_json, read_part, refuse
 from include.core.shapes import CELL_KEYS, INSTANT, ROW_TYPES, VALUE, Parsed
 from include.core.source import Payload
 
-BLOCK = 4 * PIECE  # bytes that are parsed at once
+BLOCK = 2 * PIECE  # bytes that are parsed at once
 LONGEST = 16 * PIECE  # of one record, and of what stands before the first
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LIST, _OPENED, _CLOSED = "records", b'{"records":[', b"]}\n"  # a line that Arrow reads
 _OPENING = re.compile(rb"\[\s*(?=\{)")
 _BETWEEN = re.compile(rb"\}(\s*,\s*)\{")
 _CLOSING = re.compile(rb".*\}(?=\s*\])", re.DOTALL)
@@ -37,6 +39,7 @@ _RULES = (
 )  # fmt: skip
 # Arrow (26.0) makes another number of one of 21 digits, modulo 2^128, unless it passes through a wider type.
 _WIDE = pa.decimal256(38, 18)
+_MIX = np.int64(0x9E3779B97F4A7C15 - 2**64)  # odd, so that no bit of a column is lost
 _TYPES = {"text": pa.string(), "decimal": pa.string(), "number": _WIDE, "millis": pa.int64()}
 
 
@@ -70,86 +73,92 @@ class Columnar:
 
     def __post_init__(self) -> None:
         wires = {w.name: pa.field(w.name, _TYPES[w.kind]) for w in self.columns.values() if isinstance(w, Wire)}
-        object.__setattr__(self, "_schema", pa.schema(list(wires.values())))
+        object.__setattr__(self, "_schema", pa.schema([(_LIST, pa.list_(pa.struct(list(wires.values()))))]))
 
     def __call__(self, payload: Payload) -> Parsed:
         """The same rows as objects: for small payloads, the recorded cases and whoever compares."""
         kind, rows = ROW_TYPES[self.shape], []
         for batch in self.batches([payload.body], payload.seen_at):
-            rows += [kind(**row) for row in batch.to_pylist()]
+            rows += [kind(**self.same | row) for row in batch.to_pylist()]
         days = sorted({row.event_date for row in rows})
         return Parsed(rows, days[0] if days else None, days[-1] if days else None)
 
     def batches(self, pieces: Iterable[bytes], seen_at: datetime) -> Iterator[pa.RecordBatch]:
-        """Columns of the shape, without provenance. Nothing counts before the end was reached without a refusal."""
-        keys = []
-        for some in self.records(pieces):
-            batch = self.rows([some], seen_at)
+        """Columns without `same` and provenance. Nothing counts before the end was reached without a refusal."""
+        first, keys = 0, []
+        for text in self.records(pieces):
+            records, (count,) = self.read([text])
+            batch = self.rows(records, seen_at)
             keys.append(self.keys(batch))
-            yield batch
+            yield located(batch, np.arange(first, first + count))
+            first += count
         refuse_repeats(keys)
 
-    def records(self, pieces: Iterable[bytes]) -> Iterator["Records"]:
-        """A payload's records as they stand on the wire, about BLOCK bytes at a time, not parsed yet."""
-        first, due = 0, [w for w in self.columns.values() if isinstance(w, Wire) and w.optional]
-        for text, count in _blocks(pieces, self.at):
+    def records(self, pieces: Iterable[bytes]) -> Iterator[bytearray]:
+        """A payload's records as they stand on the wire with commas between, about BLOCK bytes a time; not parsed."""
+        due = [w for w in self.columns.values() if isinstance(w, Wire) and w.optional]
+        for text in _blocks(pieces, self.at):
             for wire in due:
                 if f'"{wire.name}"'.encode() not in text:
                     raise refuse(f"no {wire.name!r} where one is due", "G1.columns")
-            yield Records(text, first, count)
-            first += count
+            yield text
 
-    def rows(self, records: Sequence["Records"], seen_at: datetime) -> pa.RecordBatch:
-        """Records of one payload, or of several that were seen at one instant, as columns of the shape.
+    def read(self, texts: Sequence[bytearray]) -> tuple[pa.StructArray, list[int]]:
+        """The declared members of some texts of records, as they stand on the wire, and how many records each text has.
 
-        What is refused in any of them is refused as a whole; a tab keeps one's open text from ending in the next.
+        Arrow reads each text as a line of its own. What is refused in any of them is refused as a whole.
         """
-        table = self._read(b"\t".join(some.text for some in records), sum(some.count for some in records))
-        places = np.concatenate([np.arange(some.first, some.first + some.count) for some in records])
-        return self._batch(table, seen_at, places)
-
-    def keys(self, batch: pa.RecordBatch) -> np.ndarray:
-        """64 bits a cell: a million in 8 MB, of which two differ and look the same once in ten million payloads."""
-        keys = [batch[n].to_pylist() for n in CELL_KEYS[self.shape] if isinstance(self.columns.get(n), Wire)]
-        return np.fromiter(map(hash, zip(*keys, strict=True)), np.int64, batch.num_rows)
-
-    def _read(self, text: bytes, count: int) -> pa.Table:
-        """The declared members of the `count` records in `text`, as they stand on the wire."""
-        if not text.isascii():
-            decode(text, "utf-8")
+        lines = b"".join(piece for text in texts for piece in (_OPENED, text, _CLOSED))
+        if not lines.isascii():
+            decode(lines, "utf-8")
+        for text in texts:
+            if b"]" in text:  # it may end the list that it is put into, and begin something that nobody looks at
+                read_part(b"[" + text + b"]", list[msgspec.Raw])
         try:
             table = pj.read_json(
-                pa.BufferReader(text), pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
-                pj.ParseOptions(self._schema, newlines_in_values=b"\n" in text, unexpected_field_behavior="ignore"),
+                pa.BufferReader(lines), pj.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+                pj.ParseOptions(self._schema, newlines_in_values=any(b"\n" in text for text in texts),
+                                unexpected_field_behavior="ignore"),
             )  # fmt: skip
         except pa.ArrowInvalid as error:
             raise _refusal(error) from None
-        if table.num_rows != count:  # two records without a comma between them, or something that is no record
+        lists = table[_LIST].combine_chunks()
+        records = lists.flatten()
+        if len(lists) != len(texts) or records.null_count:
             raise refuse("not a list of records", "G1.syntax")
-        return table.combine_chunks()
+        return records, lists.value_lengths().to_pylist()
 
-    def _batch(self, table: pa.Table, seen_at: datetime, places: np.ndarray) -> pa.RecordBatch:
-        n = table.num_rows
-        out = {
-            name: constant(wire, pa.string(), n) if isinstance(wire, str) else _column(table[wire.name], wire)
-            for name, wire in self.columns.items()
-        }
-        out.setdefault("event_at", constant(seen_at, INSTANT, n))
+    def keys(self, batch: pa.RecordBatch) -> np.ndarray:
+        """64 bits a cell: a million in 8 MB, of which two differ and look the same once in ten million payloads."""
+        keys = np.zeros(batch.num_rows, np.int64)
+        for name in CELL_KEYS[self.shape]:
+            if isinstance(self.columns.get(name), Wire):
+                cells = batch[name].dictionary_encode("encode")
+                hashes = np.fromiter(map(hash, cells.dictionary.to_pylist()), np.int64)
+                keys = keys * _MIX + hashes[np.frombuffer(cells.indices.buffers()[1], np.int32, len(keys))]
+        return keys
+
+    def rows(self, records: pa.StructArray, seen_at: datetime) -> pa.RecordBatch:
+        """What was read of payloads that were seen at one instant, as columns; without their places and `same`."""
+        wires = {name: wire for name, wire in self.columns.items() if isinstance(wire, Wire)}
+        out = {name: _column(records.field(wire.name), wire) for name, wire in wires.items()}
+        out.setdefault("event_at", constant(seen_at, INSTANT, len(records)))
         out["event_date"] = pc.cast(out["event_at"], pa.date32())
         latest = pc.max(out["event_date"]).as_py()
         if latest > seen_at.astimezone(UTC).date():
             raise refuse(f"a record of {latest} lies in the future", "G1.future")
-        out["locator"] = pa.Array.from_buffers(pa.int64(), n, [None, pa.py_buffer(places)]).cast(pa.string())
-        out.setdefault("obs_status", constant("final", pa.string(), n))
         return pa.record_batch(out)
 
+    @property
+    def same(self) -> dict[str, str]:
+        """The columns that are the same text in every row."""
+        return {"obs_status": "final"} | {name: text for name, text in self.columns.items() if isinstance(text, str)}
 
-class Records(NamedTuple):
-    """Some of a payload's records with blanks for the commas between them: the place of the first, and how many."""
 
-    text: bytearray
-    first: int
-    count: int
+def located(batch: pa.RecordBatch, places: np.ndarray) -> pa.RecordBatch:
+    """The rows with the places of their records, counted from 0 in each payload."""
+    locator = pa.Array.from_buffers(pa.int64(), batch.num_rows, [None, pa.py_buffer(places)])
+    return batch.append_column("locator", locator.cast(pa.string()))
 
 
 def refuse_repeats(keys: list[np.ndarray]) -> None:
@@ -224,9 +233,8 @@ def constant(value: str | int | datetime | None, kind: pa.DataType, n: int) -> p
 _ZERO = single(0, pa.int32())[0]
 
 
-def _column(cells: pa.ChunkedArray, wire: Wire) -> pa.Array:
+def _column(cells: pa.Array, wire: Wire) -> pa.Array:
     """One member's cells in the type of the shape."""
-    cells = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
     if cells.null_count and not wire.optional:
         raise refuse(f"no {wire.name!r} where one is due", "G1.columns")
     if wire.pattern and not pc.all(pc.match_substring_regex(pc.unique(cells), f"^(?:{wire.pattern})$")).as_py():
@@ -240,7 +248,7 @@ def _column(cells: pa.ChunkedArray, wire: Wire) -> pa.Array:
             cells = cells.cast(pa.timestamp("ms", "UTC")).cast(INSTANT)
     except pa.ArrowInvalid as error:
         raise _refusal(error, wire.name) from None
-    if wire.positive and not _above_zero(cells):
+    if wire.positive and (least := pc.min(cells).as_py()) is not None and least <= 0:
         raise refuse(f"{wire.name} is not above zero", "G1.sign")
     return cells
 
@@ -252,19 +260,14 @@ def _short(texts: pa.Array) -> bool:
     return longest <= 20 and b"e" not in letters and b"E" not in letters
 
 
-def _above_zero(cells: pa.Array) -> bool:
-    least = pc.min(cells).as_py()
-    return least is None or least > 0
-
-
 def _refusal(error: pa.ArrowInvalid, name: str = "") -> ContractError:
     said = " ".join(str(error).split())
     rule = next((rule for words, rule in _RULES if words in said), "G1.syntax")
     return refuse(f"{name}: {said[:120]}" if name else said[:120], rule)
 
 
-def _blocks(pieces: Iterable[bytes], at: tuple[str, ...]) -> Iterator[tuple[bytearray, int]]:
-    """Records with blanks for the commas between them, about BLOCK bytes at a time, and how many they are.
+def _blocks(pieces: Iterable[bytes], at: tuple[str, ...]) -> Iterator[bytearray]:
+    """Records with the commas between them, about BLOCK bytes at a time.
 
     A cut in a string or within a record leaves text that is no JSON, so it is refused when it is parsed. What stands
     around the list must be JSON too once the records are taken out of it, with an empty list where `at` leads.
@@ -279,7 +282,7 @@ def _blocks(pieces: Iterable[bytes], at: tuple[str, ...]) -> Iterator[tuple[byte
             between = found[1]
         cut = buffer.rfind(b"}" + between + b"{") if between and len(buffer) >= BLOCK else -1
         if cut > 0:
-            yield _unparted(buffer[: cut + 1], between)
+            yield buffer[: cut + 1]
             del buffer[: cut + 1 + len(between)]
         elif len(buffer) > LONGEST:
             raise refuse("no end of a record within 16 MiB", "G1.shape")
@@ -287,22 +290,11 @@ def _blocks(pieces: Iterable[bytes], at: tuple[str, ...]) -> Iterator[tuple[byte
         closing = _CLOSING.match(buffer)
         if not closing:
             raise refuse("the list has no end", "G1.syntax")
-        yield _unparted(buffer[: closing.end()], between)
-        del buffer[: closing.end()]
+        text, buffer = buffer, buffer[closing.end() :]
+        del text[closing.end() :]  # rather than a copy of what may be a whole payload
+        yield text
     around: Any = read_json(head + bytes(buffer))
     for key in at:
         around = member(around, key, object)
     if member(around, None, list):
         raise refuse("a list of other things than records", "G1.shape")
-
-
-def _unparted(text: bytearray, between: bytes) -> tuple[bytearray, int]:
-    """The same text with a blank for each comma between records, and how many records that makes."""
-    if not between:
-        return text, 1
-    cells = np.frombuffer(text, np.uint8)
-    ends = np.flatnonzero(cells[: len(cells) - len(between) - 1] == ord("}"))
-    for n, byte in enumerate(between + b"{", start=1):
-        ends = ends[cells[ends + n] == byte]
-    cells[ends + 1 + between.find(b",")] = ord(" ")
-    return text, len(ends) + 1

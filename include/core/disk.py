@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -54,17 +55,19 @@ class Spool:
     def __init__(self, folder: Path):
         make_dir(folder)
         self._fd, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
-        self.path = Path(name)
+        self.path, self.n_bytes = Path(name), 0
         self.restart()
 
     def restart(self) -> None:
         """Forget what was written: another try begins."""
-        os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        self._digest, self.n_bytes = hashlib.sha256(), 0
+        if self.n_bytes:
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+        self._digest, self.n_bytes, self._only = hashlib.sha256(), 0, b""
 
     def write(self, piece: bytes) -> None:
         """Append a piece."""
+        self._only = None if self.n_bytes else piece
         self._digest.update(piece)
         self.n_bytes += len(piece)
         view = memoryview(piece)
@@ -81,9 +84,9 @@ class Spool:
         """Of what was written, in hex."""
         return self._digest.hexdigest()
 
-    def read(self) -> bytes:
-        """All that was written."""
-        return self.path.read_bytes()
+    def open(self) -> BinaryIO:
+        """All that was written, to be read. What came as one piece is not asked of the disk again."""
+        return self.path.open("rb") if self._only is None else BytesIO(self._only)
 
     def place(self, path: Path) -> None:
         """Stand under `path` from now on, read-only: a name that holds the same bytes keeps its file.

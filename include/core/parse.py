@@ -122,7 +122,7 @@ def read_json(body: bytes) -> Any:
 
 
 def read_part(body: bytes, kind: type[T]) -> T:
-    """The members of a large JSON object that a msgspec `kind` names; the rest is read past, as JSON that it must be.
+    """What a msgspec `kind` names of a large JSON value; the rest is read past, as JSON that it must be.
 
     A member that is `msgspec.Raw` is handed over unread, for `read_json`: no number becomes a float.
     """

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from include.core.shapes import Parsed
+from include.core.errors import ContractError
+
+if TYPE_CHECKING:  # the shapes bring Arrow in, which a question to the warehouse does not need
+    from include.core.shapes import Parsed
 
 ORDINARY_BYTES = 16 * 2**20
 Kind = Literal["WINDOW", "SNAPSHOT", "INBOX"]
@@ -20,6 +23,11 @@ class Window:
     start: date
     end: date
     at: datetime
+
+    @classmethod
+    def back(cls, days: int, at: datetime) -> "Window":
+        """So many days before an instant's day, and that day."""
+        return cls(start=at.date() - timedelta(days=days), end=at.date() + timedelta(days=1), at=at)
 
     def slices(self, days: int) -> Iterator[tuple[int, int]]:
         """The window in pieces of at most `days` days, as epoch milliseconds in UTC, both ends inclusive."""
@@ -76,7 +84,7 @@ class Feed:
     clock: Clock
     shape: Literal["observation", "event", "position", "document"]
     media: Literal["csv", "json", "html", "xml", "pdf"]
-    parse: Callable[[Payload], Parsed]
+    parse: "Callable[[Payload], Parsed]"
     restates: Restates
     release: Release
     requests: Callable[[Window], Iterable[Request]] | None = None
@@ -92,10 +100,15 @@ class Feed:
     every_s: int = 0  # skipped by its clock until this long after the last accepted attempt
     eager_days: frozenset[date] = frozenset()  # days (UTC) on which `every_s` holds nothing back
     max_bytes: int = ORDINARY_BYTES  # of a body, inflated; a feed that says more reads a part of it, or columns
-    min_rows: int = 1  # fewer rows than this is a contract failure (rule G1.empty)
+    min_rows: int = 1  # fewer rows than this is a contract failure (`check_size`)
     empty_ok: str = ""  # a reason why zero rows may be right; "" means never
     shipped: str = ""  # a file of curated rows beside the source file, landed by the `curated` clock
     requires: str = ""  # what a person must do, for INBOX feeds
+
+    def check_size(self, n_rows: int) -> None:
+        """`ContractError` (G1.empty) for a payload of too few rows."""
+        if n_rows < self.min_rows and not (n_rows == 0 and self.empty_ok):
+            raise ContractError(f"{n_rows} rows where at least {self.min_rows} are due", rule="G1.empty", action="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ from urllib3.util.connection import create_connection
 from include.core import disk
 from include.core.clock import iso
 from include.core.errors import CapmigError, ConfigError, PermanentError, TransientError
+from include.core.parse import PIECE
 from include.core.source import Request, Source
 from include.settings import is_loopback
 
@@ -45,7 +46,6 @@ KEPT_HEADERS = (
     "content-type", "content-encoding", "content-length", "etag", "last-modified", "date", "retry-after",
 )  # fmt: skip
 CIRCUIT_FAILURES, CIRCUIT_SECONDS = 3, 900.0
-_PIECE = 256 * 1024
 _SECRET = re.compile(
     r"(?i)([?&](?:api[_-]?key|x_cg_(?:demo|pro)_api_key|key|token|access_token|auth|signature|secret)=)[^&#]*"
 )
@@ -109,6 +109,10 @@ class Client:
         self._budget = _Budget(read_s)
         self._key_param, self._secret = source.key_param, lambda: key  # where no repr shows it
         self._session = self._open(source, contact, key, ca_bundle)
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(TransientError), wait=self._pause, stop=self._is_last, sleep=self._sleep,
+            reraise=True,
+        )  # fmt: skip
         disk.make_dir(state_dir)
         host = f"{parts.hostname}_{parts.port or parts.scheme}"
         self._pace = _Pace(state_dir / f"{host}.sqlite", source.min_interval_s) if source.min_interval_s else None
@@ -144,14 +148,10 @@ class Client:
         prepared = self._prepare(request)
         started = time.monotonic()
         self._budget.start(self._deadline_s)
-        retrying = Retrying(
-            retry=retry_if_exception_type(TransientError), wait=self._pause, stop=self._is_last, sleep=self._sleep,
-            reraise=True,
-        )  # fmt: skip
         try:
-            response = retrying(self._attempt, prepared, max_bytes, into)
+            response = self._retrying(self._attempt, prepared, max_bytes, into)
         except CapmigError as error:
-            error.attempts = retrying.statistics["attempt_number"]
+            error.attempts = self._retrying.statistics["attempt_number"]
             if isinstance(error, TransientError):
                 self._circuit.failed()
             raise
@@ -159,17 +159,17 @@ class Client:
         return Response(
             status=response.status_code, url=redact(prepared.url), seconds=time.monotonic() - started,
             headers={name: response.headers[name] for name in KEPT_HEADERS if name in response.headers},
-            attempts=retrying.statistics["attempt_number"],
+            attempts=self._retrying.statistics["attempt_number"],
         )  # fmt: skip
 
     def _prepare(self, request: Request) -> requests.PreparedRequest:
         """The request as it will be sent; refuses one that would leave the base URL."""
         path = request.path
         url = f"{self._base}/{path.lstrip('/')}" if path else self._base
+        prepared = requests.PreparedRequest()  # by itself: there are no cookies or proxies of the session to merge in
         try:
-            prepared = self._session.prepare_request(
-                requests.Request(request.method, url, params=self._params(request), json=request.json)
-            )
+            prepared.prepare(request.method, url, headers=self._session.headers, json=request.json,
+                             params=self._params(request) or None)  # fmt: skip
             asked, base = urlsplit(prepared.url)._replace(query=""), urlsplit(self._base)
             same = (asked.scheme, asked.hostname, asked.port) == (base.scheme, base.hostname, base.port)
         except ValueError:  # so are the errors of requests about URLs and headers
@@ -225,7 +225,7 @@ class Client:
     def _read(self, response: requests.Response, max_bytes: int, into: disk.Spool) -> None:
         too_large = (response.raw.length_remaining or 0) > max_bytes
         if not too_large:
-            for piece in response.raw.stream(_PIECE, decode_content=False):
+            for piece in response.raw.stream(PIECE, decode_content=False):
                 too_large = into.n_bytes + len(piece) > max_bytes
                 if too_large:
                     break

@@ -8,7 +8,7 @@ import csv
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,8 +18,9 @@ from include.core.errors import CapmigError, ConfigError, ContractError
 from include.core.parse import inflate, sniff
 from include.core.shapes import POSITION_FIGURES, Document, Parsed, Position, Row
 from include.core.source import Feed, Payload, Source, Window
-from include.landing.http import Client
+from include.landing.land import client_of
 from include.landing.store import Store
+from include.settings import Settings, disabled
 
 BLOCKED = {401, 402, 403, 407, 429, 451}
 DAYS = 10  # how far back a WINDOW feed is asked
@@ -40,27 +41,32 @@ class Found:
     seconds: float = 0.0
 
 
-def probe(client: Client, source: Source, feed: Feed, window: Window, landed: bytes | None) -> Found:
-    """Ask the first request of `window` and read the answer as landing would. `landed` is an earlier payload."""
+def probe(settings: Settings, source: Source, feed: Feed) -> Found:
+    """Ask a feed once and say how it answers. Nothing is landed; one try, at the source's own pace."""
     name = (source.source_id, feed.name)
+    if feed.requests is None:
+        return Found(*name, "inbox", feed.requires)
+    if why := disabled(source, feed):
+        return Found(*name, "disabled", why)
+    client = client_of(settings.model_copy(update={"fetch_tries": 1}), source)
+    window = Window.back(DAYS if feed.kind == "WINDOW" else 1, settings.clock)
     request = next(iter(feed.requests(window)), None)
     if request is None:
         return Found(*name, "not asked", "nothing is due, or watched, at this hour")
     try:
         with TemporaryDirectory() as folder, disk.Spool(Path(folder)) as spool:
             response = client.fetch(request, max_bytes=feed.max_bytes, into=spool)
-            wire = spool.read()
+            wire = spool.open().read()
     except CapmigError as error:
         verdict = "blocked" if getattr(error, "status", 0) in BLOCKED else "unreachable"
         return Found(*name, verdict, error.message, rule=error.rule)
-    encoding = response.headers.get("content-encoding", "")
+    encoding, landed = response.headers.get("content-encoding", ""), _landed(Store(settings.home), source, feed)
     body = b""
     try:
         body = inflate(wire, encoding, feed.max_bytes)
         sniff(body, feed.media)
         parsed = feed.parse(Payload(body=body, seen_at=window.at))
-        if len(parsed.rows) < feed.min_rows and not feed.empty_ok:
-            raise ContractError(f"{len(parsed.rows)} rows", rule="G1.empty", action="")
+        feed.check_size(len(parsed.rows))
     except ContractError as error:
         verdict = "blocked" if b"just a moment" in body[:4096].lower() else "drifted"
         changed = changes(landed, body, feed.media) if landed else ""
@@ -69,12 +75,6 @@ def probe(client: Client, source: Source, feed: Feed, window: Window, landed: by
     changed = changes(landed, body, feed.media) if landed else ""
     detail = f"{len(parsed.rows)} rows" + (f"; beside what is read, {changed}" if changed else "")
     return Found(*name, "as declared", detail, body, parsed, seconds=response.seconds)
-
-
-def window(feed: Feed, at: datetime) -> Window:
-    """The last days, or now."""
-    days = DAYS if feed.kind == "WINDOW" else 1
-    return Window(start=at.date() - timedelta(days=days), end=at.date() + timedelta(days=1), at=at)
 
 
 def changes(before: bytes, after: bytes, media: str) -> str:
@@ -149,7 +149,7 @@ def expectation(row: Row) -> tuple[str, ...]:
     return cell, row.event_date.isoformat(), instant, said, row.obs_status
 
 
-def payload_of(store: Store, source: Source, feed: Feed) -> bytes | None:
+def _landed(store: Store, source: Source, feed: Feed) -> bytes | None:
     """The newest payload of a feed that was accepted here, inflated; None if there is none."""
     good = [a for a in store.attempts(source.source_id, feed.name) if a.outcome == "LANDED"]
     return inflate(store.read(good[-1]), good[-1].encoding, feed.max_bytes) if good else None

@@ -21,16 +21,14 @@ from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.core import disk
 from include.core.calendars import released_at
 from include.core.clock import parse_instant
-from include.core.columnar import BLOCK, Columnar, Records, column, constant, refuse_repeats, single
+from include.core.columnar import BLOCK, Columnar, column, constant, located, refuse_repeats, single
 from include.core.errors import ContractError
 from include.core.parse import inflate, inflating
 from include.core.shapes import CELL_KEYS, CELL_VALUES, INSTANT, ROW_TYPES, SCHEMAS, VALUE, Parsed, Row
@@ -81,7 +79,7 @@ class RowFile:
         fd, name = tempfile.mkstemp(prefix=".tmp-", dir=folder)
         os.close(fd)
         self.path = Path(name)
-        self._writer = pq.ParquetWriter(name, schema, compression="zstd", **options)
+        self._writer = pq.ParquetWriter(name, schema, **{"compression": "zstd"} | options)
 
     def write(self, table: pa.Table) -> None:
         """Append rows."""
@@ -148,7 +146,8 @@ class _Reading:
     """What a part knows of one payload so far."""
 
     attempt: Attempt
-    n: int = 0
+    some: bool = False
+    n: int = 0  # of its records that are read
     days: list[date] = field(default_factory=list)
     keys: list[np.ndarray] = field(default_factory=list)
     error: ContractError | None = None
@@ -165,26 +164,26 @@ class Part:
         self.source, self.feed = source, feed
         self.torn = False  # a payload was found that is refused
         self._read: dict[Sighting, _Reading] = {}
-        self._loose: list[tuple[_Reading, Records]] = []
+        self._loose: list[tuple[_Reading, bytearray]] = []
         self._folder = index_of(home, source, feed).parent
         self._file: RowFile | None = None
         self._held: list[tuple[list[tuple[Attempt, int]], pa.RecordBatch]] = []
 
-    def add(self, attempt: Attempt, body: Iterable[bytes]) -> int:
-        """Take the pieces of one payload in; returns its number of records.
+    def add(self, attempt: Attempt, body: Iterable[bytes]) -> bool:
+        """Take the pieces of one payload in; returns whether it has records. How many, `finish` finds.
 
         `ContractError` at once or by `finish`: it is refused.
         """
         if said := self._read.get(_key(attempt)):
-            return said.n
+            return said.some
         said = self._read[_key(attempt)] = _Reading(attempt)
         try:
-            for some in self.feed.parse.records(body):
+            for text in self.feed.parse.records(body):
                 if self._loose and _seen_as(attempt) != _seen_as(self._loose[0][0].attempt):
                     self._settle()
-                self._loose.append((said, some))
-                said.n += some.count
-                if sum(len(waits.text) for _, waits in self._loose) >= BLOCK or self.feed.follow:
+                self._loose.append((said, text))
+                said.some = True
+                if sum(len(waits) for _, waits in self._loose) >= BLOCK or self.feed.follow:
                     self._settle()
                 if said.error:
                     raise said.error
@@ -192,7 +191,7 @@ class Part:
             self._refuse(said, error)
             self._loose = [one for one in self._loose if one[0] is not said]
             raise
-        return said.n
+        return said.some
 
     def finish(self) -> dict[Sighting, ContractError]:
         """Parse what waits. Returns why sightings are refused; with one of them the file is torn."""
@@ -202,7 +201,12 @@ class Part:
                 refuse_repeats(said.keys)
             except ContractError as error:
                 self._refuse(said, error)
+            said.keys = []  # looked at
         return {key: said.error for key, said in self._read.items() if said.error}
+
+    def n_rows(self, attempt: Attempt) -> int:
+        """How many records a payload had that was taken in, once it is finished."""
+        return self._read[_key(attempt)].n
 
     def holds(self, attempts: list[Attempt]) -> bool:
         """Whether the file has the rows of these sightings and of no others."""
@@ -225,7 +229,8 @@ class Part:
         if not loose:
             return
         try:
-            batch = self.feed.parse.rows([some for _, some in loose], parse_instant(loose[0][0].attempt.seen_at))
+            records, counts = self.feed.parse.read([text for _, text in loose])
+            batch = self.feed.parse.rows(records, parse_instant(loose[0][0].attempt.seen_at))
         except ContractError as error:
             if len(loose) == 1:
                 self._refuse(loose[0][0], error)
@@ -234,15 +239,18 @@ class Part:
                 self._loose = [one]
                 self._settle()
             return
-        keys, at = self.feed.parse.keys(batch), 0
-        for said, some in loose:
-            said.days += pc.min_max(batch["event_date"].slice(at, some.count)).as_py().values()
-            said.keys.append(keys[at : at + some.count])
-            at += some.count
-        held = [(said.attempt, some.count) for said, some in loose]
+        keys, at, places, held = self.feed.parse.keys(batch), 0, [], []
+        days = np.frombuffer(batch["event_date"].buffers()[1], np.int32, len(keys)).astype("datetime64[D]")
+        for (said, _), n in zip(loose, counts, strict=True):
+            said.days += days[at : at + n].min().item(), days[at : at + n].max().item()
+            said.keys.append(keys[at : at + n])
+            places.append(np.arange(said.n, said.n + n))
+            held.append((said.attempt, n))
+            said.n += n
+            at += n
         if self._held and _seen_as(held[0][0]) != _seen_as(self._held[0][0][0][0]):
             self._flush()
-        self._held.append((held, batch))
+        self._held.append((held, located(batch, np.concatenate(places))))
         if sum(batch.num_rows for _, batch in self._held) >= GROUP:
             self._flush()
 
@@ -251,7 +259,7 @@ class Part:
         if self._file is None:
             exact = [f.name for f in table.schema if f.type == VALUE]
             self._file = RowFile(
-                self._folder, table.schema, store_schema=False,
+                self._folder, table.schema, store_schema=False, compression="lz4",
                 use_dictionary=[n for n in table.schema.names if n not in exact and n not in _APART],
                 write_statistics=["event_date", "event_at", "first_seen"],
             )  # fmt: skip
@@ -280,15 +288,18 @@ def _seen_as(attempt: Attempt) -> tuple[str, str]:
 
 def _provenance(source: Source, feed: Feed, held: list[tuple[list[tuple[Attempt, int]], pa.RecordBatch]]) -> pa.Table:
     """Columns of payloads that were seen at one instant with their provenance, in the feed's shape."""
-    own = pa.Table.from_batches([batch for _, batch in held]).unify_dictionaries().combine_chunks()
+    own = pa.Table.from_batches([batch for _, batch in held])
     attempt = held[0][0][0][0]
-    same = _same(source, feed, attempt)
+    same = feed.parse.same | _same(source, feed, attempt)
     same |= {"lineage_root": source.lineage_root, "evidence_kind": source.evidence_kind}
     same["vintage_kind"] = attempt.vintage_kind
     columns = {name: own[name] for name in own.column_names}
-    columns["payload_sha256"] = pa.chunked_array(
-        [constant(a.sha256, pa.string(), n) for payloads, _ in held for a, n in payloads]
-    ).combine_chunks()
+    payloads = [payload for some, _ in held for payload in some]
+    which = np.repeat(np.arange(len(payloads), dtype=np.int32), [n for _, n in payloads])
+    columns["payload_sha256"] = pa.DictionaryArray.from_arrays(
+        pa.Array.from_buffers(pa.int32(), len(which), [None, pa.py_buffer(which)]),
+        column([a.sha256 for a, _ in payloads], pa.string()),
+    )
     if attempt.vintage_kind == "pseudo" or not feed.revises:
         days = own["event_date"].combine_chunks().dictionary_encode()
         known = [single(released_at(feed.release, day), INSTANT) for day in days.dictionary.to_pylist()]
@@ -470,6 +481,8 @@ def _derive_span(
 
 def _merge(feed: Feed, sighting: Path, path: Path) -> None:
     """The runs of the sightings in one file, written to another. What does not fit in MERGE_MEMORY waits on disk."""
+    import duckdb  # takes long to import, and a feed of one page a span has nothing to merge
+
     # A page without the cell ends its run: what that silence means, the ledger decides by what the page covered.
     broken = "false" if feed.restates == "none" else "page_no > lag(page_no) over w + 1"
     schema = SCHEMAS[feed.shape]
@@ -508,10 +521,9 @@ def _page_row(source: Source, feed: Feed, attempt: Attempt, said: tuple[int, dat
     }
 
 
-def _page_table(rows: Iterable[dict]) -> pa.Table:
+def _page_table(rows: list[dict]) -> pa.Table:
     schema = SCHEMAS["page"]
-    batches = [pa.record_batch([single(row[f.name], f.type) for f in schema], schema=schema) for row in rows]
-    return pa.Table.from_batches(batches, schema).combine_chunks()
+    return pa.Table.from_arrays([column([row[f.name] for row in rows], f.type) for f in schema], schema=schema)
 
 
 def _write(path: Path, table: pa.Table) -> None:

@@ -1,5 +1,5 @@
-"""The tasks: each calls one step of `include.pipeline`. Settings are read inside the task, so that a retry has an
-instant of its own; heavy imports are made inside the task that needs them."""
+"""The tasks: each calls one step of landing or of `include.pipeline`. Settings are read inside the task, so that a
+retry has an instant of its own; heavy imports are made inside the task that needs them."""
 
 import logging
 from collections.abc import Iterator
@@ -67,11 +67,11 @@ def _settle(attempts: list) -> list[str]:
       max_active_tis_per_dag=8, multiple_outputs=False)  # fmt: skip
 def land(source_id: str, feed_name: str) -> dict[str, int]:
     """Land one feed. Returns how many payloads had which outcome; skipped if the feed is not due."""
-    from include import pipeline
+    from include.landing.land import land as land_feed
     from include.settings import load
 
     with _one_line_errors():
-        attempts = pipeline.land(load(), source_id, feed_name, run_id=get_current_context()["run_id"])
+        attempts = land_feed(load(), source_id, feed_name, run_id=get_current_context()["run_id"])
     if not attempts:
         raise AirflowSkipException(f"{source_id}/{feed_name} is not due, or nothing waits in its inbox")
     outcomes = _settle(attempts)

@@ -1,22 +1,34 @@
-"""The registry: every module under `sources/<domain>/` that holds a `SOURCE`. A new file is a new source."""
+"""The registry: a module `sources/<domain>/<source_id>.py` that holds a `SOURCE` each. A new file is a new source."""
 
 import importlib
 import pkgutil
+from collections import UserDict
+from difflib import get_close_matches
 from functools import cache
 
+from include.core.errors import ConfigError
 from include.core.source import Feed, Source
 
 
+class _Registry(UserDict):
+    """Sources by `source_id`. A file is read when its source is asked for: who lands one feed needs no other."""
+
+    def __getitem__(self, source_id: str) -> Source:
+        kept = self.data[source_id]
+        if isinstance(kept, str):
+            kept = self.data[source_id] = importlib.import_module(kept).SOURCE
+        return kept
+
+
 @cache
-def registry() -> dict[str, Source]:
+def registry() -> _Registry:
     """Every declared source by `source_id`, in a stable order."""
     found = {}
     for domain in ("macro", "etf", "chain", "events"):
         package = importlib.import_module(f"include.sources.{domain}")
-        for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
-            source = importlib.import_module(f"{package.__name__}.{module}").SOURCE
-            found[source.source_id] = source
-    return found
+        names = sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+        found |= {name: f"{package.__name__}.{name}" for name in names}
+    return _Registry(found)
 
 
 def domain_of(source: Source) -> str:
@@ -28,3 +40,17 @@ def domain_of(source: Source) -> str:
 def feeds(clock: str | None = None) -> list[tuple[Source, Feed]]:
     """(source, feed) of a clock, or of all."""
     return [(s, f) for s in registry().values() for f in s.feeds if clock in (None, f.clock)]
+
+
+def find_feed(source_id: str, feed_name: str) -> tuple[Source, Feed]:
+    """A declared source and feed; `ConfigError` names what there is."""
+    sources = registry()
+    if source_id not in sources:
+        near = get_close_matches(source_id, sources, n=5) or sorted(sources)[:5]
+        raise ConfigError(f"no source {source_id[:40]!r}", rule="config.unknown_source",
+                          action=f"use one of LICENSE-DATA.md: {', '.join(near)}")  # fmt: skip
+    source = sources[source_id]
+    if feed_name not in {f.name for f in source.feeds}:
+        raise ConfigError(f"{source_id} has no feed {feed_name[:40]!r}", rule="config.unknown_feed",
+                          action=f"use one of {', '.join(f.name for f in source.feeds)}")  # fmt: skip
+    return source, source.feed(feed_name)

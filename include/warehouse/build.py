@@ -239,7 +239,9 @@ def run_dbt(build: Build, args: list[str], *, threads: int, on_node=None) -> lis
     target = build.path / "target"
     project = hashlib.sha256(f"{PROJECT}\0{_tree_hash(PROJECT, PROJECT_FILES)}".encode()).hexdigest()
     parsed = build.path.parent / "cache" / f"project-{project[:16]}.msgpack"
-    os.environ |= {"CAPMIG_BUILD_DIR": str(build.path), "CAPMIG_THREADS": str(threads), "DO_NOT_TRACK": "1"}
+    told = {"CAPMIG_BUILD_DIR": str(build.path), "CAPMIG_THREADS": str(threads), "DO_NOT_TRACK": "1"}
+    before = dict(os.environ)
+    os.environ |= told
     common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target),
               "--log-path", str(build.path / "logs"), "--no-write-json", "--quiet", "--log-level", "none",
               "--log-level-file", "info"]  # fmt: skip
@@ -248,6 +250,9 @@ def run_dbt(build: Build, args: list[str], *, threads: int, on_node=None) -> lis
         result = dbtRunner(_parsed_project(parsed), callbacks=events).invoke([args[0], *common, *args[1:]])
     finally:
         DuckDBConnectionManager.close_all_connections()
+        for name in told.keys() - before.keys():  # what dbt was told is no configuration of whoever builds
+            del os.environ[name]
+        os.environ |= before
     nodes = list(getattr(result.result, "results", None) or [])
     if not result.success:
         bad = [f"{n.node.name}: {_broken(build, n)}" for n in nodes if str(n.status) in ("error", "fail")]

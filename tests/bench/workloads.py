@@ -91,9 +91,11 @@ def positions() -> object:
 
 def ours(name: str, base: str, home: Path) -> None:
     """The warehouse's own landing: one client, durable bytes, manifest, strict parse, rows as runs."""
-    os.environ |= {"WAREHOUSE_HOME": str(home), "CAPMIG_CLOCK": CLOCK.isoformat(), "CAPMIG_BASE_URL__BENCH": base}
-    from include import pipeline, settings
+    os.environ |= {"WAREHOUSE_HOME": str(home), "CAPMIG_CLOCK": CLOCK.isoformat(), "CAPMIG_BASE_URL__BENCH": base,
+                   "OPENBLAS_NUM_THREADS": "1"}  # the last as the program does  # fmt: skip
+    from include import settings
     from include.core.source import Feed, Release, Request, Source
+    from include.landing.land import land
     from include.sources import registry
 
     def feed(label: str, urls: list[str]) -> Feed:
@@ -111,7 +113,7 @@ def ours(name: str, base: str, home: Path) -> None:
     )  # fmt: skip
     loaded = settings.load()
     for each in feeds:
-        assert {a.outcome for a in pipeline.land(loaded, "bench", each.name, run_id="bench")} == {"LANDED"}
+        assert {a.outcome for a in land(loaded, "bench", each.name, run_id="bench")} == {"LANDED"}
 
 
 def parse(payload):

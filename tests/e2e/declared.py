@@ -13,6 +13,7 @@ from include.core.page import page
 from include.core.parse import CONTEXT, day, number, read_json
 from include.core.shapes import Observation, Parsed
 from include.core.source import Feed, Payload, Release, Source
+from include.landing.land import import_file
 from include.settings import Settings
 from include.sources import registry
 from include.warehouse import build as builds
@@ -71,7 +72,7 @@ def take_in(settings: Settings, source_id: str, feed: str, at: datetime | None, 
     """Import one page as seen at `at` (None: nobody knows). Returns the outcome."""
     path = settings.home / "page"
     path.write_bytes(page)
-    return pipeline.import_file(settings, source_id, feed, path, observed_at=at, run_id="taken-in").outcome
+    return import_file(settings, source_id, feed, path, observed_at=at, run_id="taken-in").outcome
 
 
 def land_curated(settings: Settings) -> None:

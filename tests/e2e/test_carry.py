@@ -17,6 +17,7 @@ import pytest
 from include import pipeline
 from include.answers import reader
 from include.core.clock import parse_instant
+from include.landing.land import import_file
 from tests.e2e.declared import built, home
 from tests.e2e.test_scores import gap, market_leg, newest, policy_leg
 from tests.sources.wire import CASES
@@ -103,7 +104,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         pipeline.land(settings, "curated", feed, run_id="curated")
     for name, at in PAGES.items():
         source_id, file = name.split("/")
-        done = pipeline.import_file(settings, source_id, file.split("__")[0], CASES / name,
+        done = import_file(settings, source_id, file.split("__")[0], CASES / name,
                                     observed_at=parse_instant(at), run_id="seen")  # fmt: skip
         assert done.outcome == "LANDED", (name, done.reason)
     made = built(home(settings.home, CLOCK), "pages")

@@ -12,7 +12,7 @@ import pytest
 from include import pipeline, scaffold
 from include.core.errors import ConfigError
 from include.core.source import Source
-from include.landing.probe import keep
+from include.landing.probe import keep, probe
 from include.replay import ReplayServer
 from include.replay.encoders import absent
 from include.settings import Settings, disabled
@@ -34,7 +34,7 @@ def asked(tmp_path: Path, behaviour: Behaviour, source_id: str = "nyfed") -> lis
     source = registry()[source_id]
     with Wire(behaviour) as wire:
         settings = Settings(warehouse_home=tmp_path, clock=CLOCK, base_urls={source_id: wire.url})
-        return [pipeline.probe_feed(settings, source, source.feeds[0]), wire]
+        return [probe(settings, source, source.feeds[0]), wire]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_source_without_its_key_is_not_asked(tmp_path: Path, monkeypatch: pyte
     keyed = keyed_source()
     with registered(keyed), Wire(answer(EFFR)) as wire:
         settings = Settings(warehouse_home=tmp_path, clock=CLOCK, base_urls={"keyed": wire.url})
-        found = pipeline.probe_feed(settings, keyed, keyed.feeds[0])
+        found = probe(settings, keyed, keyed.feeds[0])
         assert (found.verdict, found.detail) == ("disabled", "no key: set KEYED_API_KEY, or KEYED_API_KEY_FILE")
         with pytest.raises(ConfigError, match="disabled: no key"):
             pipeline.land(settings, "keyed", keyed.feeds[0].name, run_id="r")

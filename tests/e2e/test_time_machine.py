@@ -18,6 +18,7 @@ import pytest
 from include import pipeline
 from include.core.clock import iso, parse_instant
 from include.core.shapes import CELL_KEYS, SCHEMAS
+from include.landing.land import import_file
 from include.replay import PACK_CLOCK
 from include.settings import Settings
 from include.sources import feeds, registry
@@ -72,7 +73,7 @@ def take_in(settings: Settings, at: datetime | None, body: bytes) -> None:
     """Import one saved page of the Ether table."""
     path = settings.home / "page.html"
     path.write_bytes(body)
-    pipeline.import_file(settings, "farside", "eth", path, observed_at=at, run_id="stranger")
+    import_file(settings, "farside", "eth", path, observed_at=at, run_id="stranger")
 
 
 def built(home: Path, run_id: str, clock: datetime, tables: dict[str, list[dict]]) -> Path:
@@ -180,7 +181,7 @@ def test_so_it_is_with_every_source_and_every_mart(pack_home: Path, tmp_path: Pa
     for source, feed in feeds():
         for page in [] if feed.shipped else cases(source.source_id, feed, ".expected.csv"):
             seen = SEEN + (LATER - SEEN) * rng.random()
-            pipeline.import_file(settings, source.source_id, feed.name, page, observed_at=seen, run_id="recorded")
+            import_file(settings, source.source_id, feed.name, page, observed_at=seen, run_id="recorded")
     tables = pipeline._tables(settings.home)
     current = built(settings.home, "run-current", LATER, tables)
     kept_at(settings.home, tmp_path / "kept", at)

@@ -12,6 +12,7 @@ from include import pipeline, settings
 from include.core.errors import CapmigError, IntegrityError
 from include.core.parse import MAX_CELLS
 from include.landing import runs
+from include.landing.land import import_file
 from include.landing.store import Store
 from include.replay.farside import _btc
 from include.replay.farside import page as farside_page
@@ -74,11 +75,11 @@ def test_a_page_of_too_many_cells_is_refused_before_it_is_parsed(settled: settin
     """Few bytes may be many objects: refused by their count, kept as refused, and told what to do."""
     path = tmp_path / "page.html"
     path.write_bytes(btc_page() + b"<i>," * (MAX_CELLS // 2 + 1))
-    told = pipeline.import_file(settled, "farside", "btc", path, observed_at=CLOCK, run_id="r")
+    told = import_file(settled, "farside", "btc", path, observed_at=CLOCK, run_id="r")
     assert (told.outcome, told.rule) == ("REJECTED", "G1.too_large")
     assert "350,000 are read one by one" in told.reason
     path.write_bytes(btc_page() + b"<i>" * 1000)
-    assert pipeline.import_file(settled, "farside", "btc", path, observed_at=CLOCK, run_id="r").outcome == "LANDED"
+    assert import_file(settled, "farside", "btc", path, observed_at=CLOCK, run_id="r").outcome == "LANDED"
 
 
 def test_text_that_is_not_utf_8_is_one_line(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_ctrl_c_is_one_line() -> None:
 def test_a_lost_manifest_is_found(settled: settings.Settings, tmp_path: Path) -> None:
     """Bytes without the manifest that vouches for them would be left out of every build: verify says so."""
     (tmp_path / "p.html").write_bytes(btc_page())
-    pipeline.import_file(settled, "farside", "btc", tmp_path / "p.html", observed_at=CLOCK, run_id="r")
+    import_file(settled, "farside", "btc", tmp_path / "p.html", observed_at=CLOCK, run_id="r")
     assert pipeline.verify(settled) == []
     (settled.home / "landing" / "manifest" / "farside" / "btc.jsonl").unlink()
     assert pipeline.verify(settled) == [
@@ -147,7 +148,7 @@ def test_rows_that_were_cut_or_lost_come_again_and_damaged_bytes_are_named(
 ) -> None:
     """Derived files are rebuilt from what landed; what landed is never guessed at."""
     (tmp_path / "p.html").write_bytes(btc_page())
-    pipeline.import_file(settled, "farside", "btc", tmp_path / "p.html", observed_at=CLOCK, run_id="r")
+    import_file(settled, "farside", "btc", tmp_path / "p.html", observed_at=CLOCK, run_id="r")
     source, feed = pipeline.find_feed("farside", "btc")
     folder = runs.index_of(settled.home, source, feed).parent
     (day,) = folder.glob("2026*.parquet")

@@ -16,6 +16,7 @@ from include import pipeline
 from include.core.clock import iso, parse_instant
 from include.core.errors import GateRefused
 from include.core.parse import inflate
+from include.landing.land import import_file
 from include.landing.store import Store
 from include.settings import Settings
 from include.warehouse import build as builds
@@ -269,9 +270,7 @@ def test_a_held_figure_stays_out_until_it_is_released(own_home: Path) -> None:
     assert good[0][1:] == (good[0][1], None) and good[0][1] < 10
     page = own_home / "page.csv"
     page.write_bytes(_in_basis_points(own_home))
-    pipeline.import_file(
-        settings, "mof", "jgbcm", page, observed_at=parse_instant("2026-02-01T05:00Z"), run_id="import"
-    )
+    import_file(settings, "mof", "jgbcm", page, observed_at=parse_instant("2026-02-01T05:00Z"), run_id="import")
     done = pipeline.refresh(settings, "run-hold")
     assert done["n_holds"] >= 10
     now = _served(own_home)

@@ -3,6 +3,7 @@
 import shutil
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,19 @@ def content(home: Path) -> list[tuple]:
     merged = runs.merge_sql("observation", f"read_parquet({names!r})")
     with duckdb.connect() as con:
         return con.execute(f"select series_id, event_date, value, first_seen, last_seen from ({merged})").fetchall()
+
+
+@pytest.mark.parametrize("pieces", [[], [b"one"], [b"one", b"two"]])
+def test_what_comes_in_is_read_as_it_is_written(pieces: list[bytes], tmp_path: Path) -> None:
+    """In one piece or in many, at the first try or after one that broke off."""
+    with Store(tmp_path).spool("toy", "daily") as spool:
+        for tried in ([b"broken", b"off"], pieces):
+            spool.restart()
+            for piece in tried:
+                spool.write(piece)
+            with spool.open() as file:
+                assert file.read() == b"".join(tried) == spool.path.read_bytes()
+        assert (spool.n_bytes, spool.sha256) == (len(b"".join(pieces)), sha256(b"".join(pieces)).hexdigest())
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ class Made:
         with Spool(self.spool_dir) as spool:
             response = self.client.fetch(Request(path, **request), max_bytes=max_bytes, into=spool)
             assert spool.n_bytes == spool.path.stat().st_size
-            return Got(**asdict(response), wire=spool.read())
+            return Got(**asdict(response), wire=spool.open().read())
 
     def failure(self, path: str = "/data", **request: object) -> CapmigError:
         """The error of one fetch, which must fail in one line with source, rule and action."""

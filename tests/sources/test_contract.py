@@ -108,7 +108,7 @@ def test_every_case_belongs_to_a_feed_and_says_what_must_come_of_it() -> None:
     stated = {p.with_suffix(end) for p in known for end in (".expected.csv", ".refused")}
     assert set(CASES.glob("*/*__*")) <= known | stated
     assert all(p.with_suffix(".expected.csv").exists() != p.with_suffix(".refused").exists() for p in known)
-    assert {p.name for p in CASES.iterdir()} == set(registry())
+    assert {p.name: p.name for p in CASES.iterdir()} == {name: source.source_id for name, source in registry().items()}
 
 
 # Recorded cases

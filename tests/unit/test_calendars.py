@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from include import pipeline
 from include.core.calendars import (
     BOJ_MEETINGS,
     CALENDARS,
@@ -16,6 +15,7 @@ from include.core.calendars import (
     sessions,
 )
 from include.core.source import Release
+from include.landing import land
 from include.landing.store import Store, attempt_of
 from include.settings import Settings
 from include.sources import registry
@@ -67,10 +67,10 @@ def test_a_statement_is_asked_for_every_five_minutes_on_the_days_of_the_banks_me
     store = Store(tmp_path)
     for at in (other, meeting):
         settings = Settings(warehouse_home=tmp_path, clock=at)
-        assert pipeline._due(settings, store, source, feed)
+        assert land._due(settings, store, source, feed)
         store.append([attempt_of("boj_policy", "statement", "r", at, at,
                                  vintage_kind="first_seen", origin="t", outcome="EMPTY_OK")])  # fmt: skip
         after = {n: settings.model_copy(update={"clock": at + timedelta(minutes=n)}) for n in (0, 5, 54, 55)}
-        due = {n: pipeline._due(later, store, source, feed) for n, later in after.items()}
+        due = {n: land._due(later, store, source, feed) for n, later in after.items()}
         assert due == {0: False, 5: at == meeting, 54: at == meeting, 55: True}
     assert all(is_open("JP_BANK", day) for day in BOJ_MEETINGS)

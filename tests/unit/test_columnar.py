@@ -142,7 +142,7 @@ def test_a_payload_in_pieces_and_blocks_gives_the_same_rows(monkeypatch: pytest.
     for size in (1, 7, 997, 5000):
         pieces = [whole[i : i + size] for i in range(0, len(whole), size)]
         batches = list(READ.batches(pieces, SEEN))
-        assert [Position(**row) for batch in batches for row in batch.to_pylist()] == expected
+        assert [Position(**READ.same | row) for batch in batches for row in batch.to_pylist()] == expected
         assert len(batches) > 3
 
 
@@ -214,12 +214,15 @@ BAD: dict[str, tuple[bytes, str]] = {
     "an error": (b'{"status": {"error_code": 429}}', "G1.columns"),
     "the list elsewhere": (json.dumps({"rows": RECORDS[:2]}).encode(), "G1.columns"),
     "two lists": (json.dumps({"other": [{"a": 1}], "data": {"rows": RECORDS[:2]}}).encode(), None),
+    "a list behind it": (GOOD.replace(b"}, {", b'}], "more": [{', 1), None),
+    "an end within": (GOOD.replace(b"}, {", b'}]}\n{"records": [{', 1), "G1.syntax"),
     "damage behind the list": (GOOD[:-1] + b",}", "G1.syntax"),
     "more behind the end": (GOOD + b"{}", "G1.syntax"),
     "no UTF-8": (GOOD.replace(b'"ETH"', b'"\xff"'), "G1.encoding"),
     "NUL": (GOOD.replace(b'"ETH"', b'"\x00"'), ""),
     "UTF-16": (GOOD.decode().encode("utf-16"), "G1.encoding"),
     "a line break in a text": (GOOD.replace(b'"ETH"', b'"E\nTH"'), "G1.syntax"),
+    "deep in a record": (changed(x=0).replace(b'"x": 0', b'"x": ' + b"[" * 100_000 + b"]" * 100_000), ""),
     "deep": (GOOD.replace(b'"ok": true', b'"ok": ' + b"[" * 100_000 + b"]" * 100_000), ""),
 }  # fmt: skip
 
@@ -227,7 +230,7 @@ BAD: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize(("bad", "rule"), BAD.values(), ids=BAD)
 def test_bad_bytes_are_refused_both_ways(bad: bytes, rule: str | None) -> None:
     """By the same rule where one is named. Only what the ordinary parser refuses too stands in this list, but for
-    `two lists`, which is the columnar contract's own."""
+    the two of more lists than one, which is the columnar contract's own."""
     given = Payload(body=bad, seen_at=SEEN)
     with pytest.raises(ContractError) as caught:
         READ(given)

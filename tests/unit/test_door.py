@@ -1,5 +1,6 @@
 """The researcher's door: exact answers in every form, a version that stays, and no way out of the file."""
 
+import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -183,3 +184,16 @@ def test_importing_the_door_loads_nothing() -> None:
             "print([m for m in new if m.partition('.')[0] not in sys.stdlib_module_names])")  # fmt: skip
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['include']"
+
+
+def test_a_question_starts_without_what_lands_and_builds(tmp_path: Path) -> None:
+    """Neither Arrow, HTTP, dbt nor the declarations of sources, which take longer to import than to answer."""
+    told = ("import sys; from include.cli import main; sys.argv[1:] = ['sql', 'select 1']\n"
+            "try: main()\nexcept SystemExit: print(*sys.modules)")  # fmt: skip
+    env = os.environ | {"WAREHOUSE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", told], env=env, capture_output=True, text=True, check=True)
+    assert "nothing has been published yet [serve.empty]" in done.stderr
+    loaded = set(done.stdout.split())
+    assert {"include.cli", "include.sources"} <= loaded
+    assert not loaded & {"pyarrow", "numpy", "requests", "dbt", "include.pipeline"}
+    assert not [name for name in loaded if name.startswith("include.sources.macro.")]

@@ -1,5 +1,6 @@
 """Days of the big feeds: each computed once for its inputs, and no answer as of an instant reads a later row."""
 
+import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -68,6 +69,7 @@ def test_a_day_is_computed_once_and_again_only_when_its_rows_change(home: Path, 
     assert due(whole) == [0, 1, 2, 3]
     after = builds.query(third.scratch, READ)
     assert after == builds.query(whole.scratch, READ) != rows
+    assert not {"CAPMIG_BUILD_DIR", "CAPMIG_THREADS"} & os.environ.keys()  # no build configures what comes after it
 
 
 def test_an_answer_as_of_an_instant_reads_no_later_state_and_leaves_nothing_behind(home: Path) -> None:

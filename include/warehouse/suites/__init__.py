@@ -108,10 +108,7 @@ PROFILES: dict[str, tuple[Check, ...]] = {
         _none("G7.known_from", "nothing_was_known_after_the_cutoff", "refuse", "known_later"),
         _none("G7.event_date", "nothing_is_dated_after_the_cutoff", "refuse", "dated_later"),
     ),
-    "identity": (
-        ROWS,
-        _none("G6.identity", "totals_are_the_sum_of_their_parts", "refuse", "broken"),
-    ),
+    "identity": (ROWS, _none("G6.identity", "totals_are_the_sum_of_their_parts", "refuse", "broken")),
 }  # fmt: skip
 
 MARTS: dict[str, Mart] = {
