@@ -4,10 +4,12 @@ small   20 feeds of 500 rows each, fetched and stored
 one     1M account positions as one gzipped payload, to Parquet
 pages   1M account positions in 1,000 pages, each landed durably by us
 most    an ordinary feed of as many cells as one may have
-floor_* is download and DuckDB, ours_* the warehouse's own landing, pandas_* and dlt_* what a script would do.
+floor_* is download and DuckDB, kept_* the same with each payload durable under its hash, ours_* the warehouse's own
+landing, pandas_* and dlt_* what a script would do.
 """
 
 import gzip
+import hashlib
 import os
 import sys
 import urllib.request
@@ -33,11 +35,29 @@ def _urls(name: str, base: str) -> list[str]:
 
 def floor(name: str, base: str, home: Path) -> None:
     """Download to files, then one DuckDB query to Parquet."""
-    import duckdb
-
     for n, url in enumerate(_urls(name, base)):
         body = _get(url)
         (home / f"{n}.json").write_bytes(gzip.decompress(body) if name == "one" else body)
+    _query(home)
+
+
+def kept(name: str, base: str, home: Path) -> None:
+    """The floor of whoever keeps what arrives: by requests, named by its hash and durable, then the same query."""
+    import requests
+
+    with requests.Session() as session:
+        for url in _urls(name, base):
+            body = session.get(url).content
+            with (home / f"{hashlib.sha256(body).hexdigest()}.json").open("wb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+    _query(home)
+
+
+def _query(home: Path) -> None:
+    import duckdb
+
     duckdb.execute(
         f"copy (select * from read_json('{home}/*.json', maximum_object_size=400000000)) to '{home}/out.parquet'"
     )
@@ -164,4 +184,4 @@ if __name__ == "__main__":
     kind, _, workload = sys.argv[1].partition("_")
     target = Path(sys.argv[3])
     target.mkdir(parents=True)
-    {"floor": floor, "pandas": pandas, "dlt": dlt, "ours": ours}[kind](workload, sys.argv[2], target)
+    {"floor": floor, "kept": kept, "pandas": pandas, "dlt": dlt, "ours": ours}[kind](workload, sys.argv[2], target)
