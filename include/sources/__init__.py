@@ -42,14 +42,19 @@ def feeds(clock: str | None = None) -> list[tuple[Source, Feed]]:
     return [(s, f) for s in registry().values() for f in s.feeds if clock in (None, f.clock)]
 
 
-def find_feed(source_id: str, feed_name: str) -> tuple[Source, Feed]:
-    """A declared source and feed; `ConfigError` names what there is."""
+def find_source(source_id: str) -> Source:
+    """A declared source; `ConfigError` names those that are most like it."""
     sources = registry()
     if source_id not in sources:
         near = get_close_matches(source_id, sources, n=5) or sorted(sources)[:5]
         raise ConfigError(f"no source {source_id[:40]!r}", rule="config.unknown_source",
                           action=f"use one of LICENSE-DATA.md: {', '.join(near)}")  # fmt: skip
-    source = sources[source_id]
+    return sources[source_id]
+
+
+def find_feed(source_id: str, feed_name: str) -> tuple[Source, Feed]:
+    """A declared source and feed; `ConfigError` names what there is."""
+    source = find_source(source_id)
     if feed_name not in {f.name for f in source.feeds}:
         raise ConfigError(f"{source_id} has no feed {feed_name[:40]!r}", rule="config.unknown_feed",
                           action=f"use one of {', '.join(f.name for f in source.feeds)}")  # fmt: skip
