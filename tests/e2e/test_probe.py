@@ -70,8 +70,23 @@ def test_a_host_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stdout.splitlines() == ["unreachable   nyfed/effr: the host takes no connection [L.connect]",
                                         "1 unreachable"]  # fmt: skip
-    wrong = capmig(tmp_path, "probe", "nobody")
-    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    wrong = capmig(tmp_path, "probe", "nysed")
+    assert (wrong.returncode, wrong.stderr) == (
+        2, "capmig: no source 'nysed' [config.unknown_source] -> use one of LICENSE-DATA.md: nyfed\n")  # fmt: skip
+
+
+def test_too_few_rows_are_too_few_for_a_probe_and_for_landing(tmp_path: Path) -> None:
+    """A feed that may be empty is not for that reason allowed to be half there."""
+    source = registry()["nyfed"]
+    feed = replace(source.feed("effr"), min_rows=1000, empty_ok="toy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry(), "nyfed", replace(source, feeds=(feed,)))
+        found, _ = asked(tmp_path, answer(EFFR))
+        with Wire(answer(EFFR)) as wire:
+            settings = Settings(warehouse_home=tmp_path, clock=CLOCK, base_urls={"nyfed": wire.url})
+            (landed,) = pipeline.land(settings, "nyfed", "effr", run_id="few")
+    assert (found.verdict, found.rule, found.detail) == ("drifted", landed.rule, landed.reason)
+    assert (landed.outcome, landed.rule) == ("REJECTED", "G1.empty")
 
 
 def test_the_replayed_sources_are_as_declared(tmp_path: Path) -> None:
